@@ -1,0 +1,155 @@
+package models
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ClientType is the kind of soft client.
+type ClientType string
+
+// The client types of the schema; Generic is a plain TR-069 CPE outside the IMS profile.
+const (
+	PC          ClientType = "PC"
+	Mobile      ClientType = "MOBILE"
+	MagicScreen ClientType = "MAGIC_SCREEN"
+	Generic     ClientType = "GENERIC"
+)
+
+var wireTypes = map[ClientType]string{PC: "PC", Mobile: "Mobile", MagicScreen: "MagicScreen"}
+
+// Wire is the type as SC.ClientType writes it (i4.md D.3.3); empty for a generic CPE.
+func (t ClientType) Wire() string { return wireTypes[t] }
+
+// ClientTypeOf reads SC.ClientType; false if it is none of the three.
+func ClientTypeOf(wire string) (ClientType, bool) {
+	for t, w := range wireTypes {
+		if w == wire {
+			return t, true
+		}
+	}
+	return "", false
+}
+
+// DeviceKey is OUI-ProductClass-SerialNumber with every octet outside [0-9A-Za-z_.] percent-encoded per component (i4.md C.2.1).
+type DeviceKey string
+
+// DeviceKeyOf builds the key; the OUI is compared in upper case (resolutions 19).
+func DeviceKeyOf(oui, productClass, serialNumber string) DeviceKey {
+	return DeviceKey(encodeKeyPart(strings.ToUpper(oui)) + "-" + encodeKeyPart(productClass) + "-" + encodeKeyPart(serialNumber))
+}
+
+func encodeKeyPart(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		switch {
+		case c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c == '_', c == '.':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// Reachability is what the platform knows of a device's presence (resolutions 21). Stale is computed when read and never stored.
+type Reachability string
+
+// The reachabilities of the schema.
+const (
+	NeverSeen Reachability = "NEVER_SEEN"
+	Online    Reachability = "ONLINE"
+	Stale     Reachability = "STALE"
+	Offline   Reachability = "OFFLINE"
+)
+
+// StockState is where a magic screen is in its life.
+type StockState string
+
+// Stock is the state in which registerDevice leaves a magic screen.
+const Stock StockState = "STOCK"
+
+// Device is one installed client. This is the hot row: an Inform is judged by it alone (design: hot row, soft row).
+type Device struct {
+	ID        ID `gorm:"primaryKey"`
+	Version   int64
+	CreatedAt Time      `gorm:"autoCreateTime:false"`
+	UpdatedAt Time      `gorm:"autoUpdateTime:false"`
+	Key       DeviceKey `gorm:"column:device_key"`
+
+	OUI          string `gorm:"column:oui"`
+	ProductClass string
+	SerialNumber string
+	Manufacturer string
+	Model        string
+	ClientType   ClientType
+	Tags         Doc[[]string]
+	StockState   StockState
+	// Registered: made by registerDevice; its credentials survive the end of a binding.
+	Registered bool
+
+	SoftwareVersion string
+	HardwareVersion string
+	OSVersion       string `gorm:"column:os_version"`
+	LegacyAuth      bool
+
+	HTTPUsername string `gorm:"column:http_username"`
+	// HTTPCredentials seals a HTTPCredentials document.
+	HTTPCredentials Sealed `gorm:"column:http_credentials"`
+	// Revoked: the binding was replaced or removed; the right credentials admit only to L0 and Status 12 (resolutions 11).
+	Revoked        bool
+	ReauthRequired bool
+
+	// AccountID, AccountState and Region are those of the account of the newest binding that is not removed.
+	AccountID    ID
+	AccountState AccountState
+	Region       string
+
+	Reachability     Reachability
+	DesiredVersion   int64
+	ConfirmedVersion int64
+	// WorkAt is when there is something to ask of the device; zero: nothing.
+	WorkAt Time
+	// SessionEpoch rises when a session takes work; writes of an overtaken session name an old one and change nothing.
+	SessionEpoch int64
+	// HeartbeatSeconds is the interval last confirmed by the device; 0: its type's default.
+	HeartbeatSeconds int
+	LoginSessionID   string
+	LoginAt          Time
+	// ReportHash fingerprints the last reported parameters, so that an unchanged report writes nothing.
+	ReportHash int64
+}
+
+// HTTPCredentials are the digest verifiers of one device: the newest, and the older ones that stay valid until the newest was used (i4.md A.2-6).
+type HTTPCredentials struct {
+	Current  HA1   `json:"current"`
+	Previous []HA1 `json:"previous,omitempty"`
+}
+
+// HA1 is H(username:realm:password) for each digest algorithm, lower-case hex.
+type HA1 struct {
+	MD5    string `json:"md5"`
+	SHA256 string `json:"sha256"`
+}
+
+// DevicePresence is the soft row of a device: coalesced in memory, flushed at most a second later, only ever forward in time.
+type DevicePresence struct {
+	DeviceID         ID `gorm:"primaryKey"`
+	LastInformAt     Time
+	LastBootAt       Time
+	IPAddress        string `gorm:"column:ip_address"`
+	ClockSkewSeconds int64
+}
+
+// TableName is device_presence.
+func (DevicePresence) TableName() string { return "device_presence" }
+
+// DeviceParameter is a value that a device reported or confirmed; secrets are never kept here (resolutions 33).
+type DeviceParameter struct {
+	DeviceID   ID     `gorm:"primaryKey"`
+	Path       string `gorm:"primaryKey"`
+	Value      string
+	Type       string
+	Writable   *bool
+	ReportedAt Time
+}

@@ -1,0 +1,65 @@
+package models
+
+// TaskKind is what a task asks of a device.
+type TaskKind string
+
+// The task kinds that exist so far.
+const (
+	GetValues TaskKind = "GET_VALUES"
+	SetValues TaskKind = "SET_VALUES"
+	GetNames  TaskKind = "GET_NAMES"
+	Reboot    TaskKind = "REBOOT"
+)
+
+// TaskState is where a task stands (resolutions 23).
+type TaskState string
+
+// The task states of the schema.
+const (
+	TaskPending      TaskState = "PENDING"
+	TaskSent         TaskState = "SENT"
+	TaskAcknowledged TaskState = "ACKNOWLEDGED"
+	TaskSucceeded    TaskState = "SUCCEEDED"
+	TaskFailed       TaskState = "FAILED"
+	TaskExpired      TaskState = "EXPIRED"
+	TaskCancelled    TaskState = "CANCELLED"
+)
+
+// TaskTransitions is the state table of a task; a state without a row is final.
+var TaskTransitions = map[TaskState][]TaskState{
+	TaskPending:      {TaskSent, TaskFailed, TaskExpired, TaskCancelled},
+	TaskSent:         {TaskPending, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired},
+	TaskAcknowledged: {TaskPending, TaskSucceeded, TaskFailed, TaskExpired},
+}
+
+// Task is work that waits for a device's session.
+type Task struct {
+	ID       ID `gorm:"primaryKey"`
+	DeviceID ID
+	Kind     TaskKind
+	State    TaskState
+	// Request seals the TaskRequest as it will be sent.
+	Request Sealed
+	// Shown is the request as the north may see it, and Result the answer; secrets in both are [redacted] (resolutions 79).
+	Shown    Doc[TaskRequest]
+	Result   Doc[map[string]any]
+	Fault    Doc[*Fault]
+	Attempts int
+	// NextAt is when a task that was refused may be tried again.
+	NextAt        Time
+	CreatedAt     Time `gorm:"autoCreateTime:false"`
+	ExpiresAt     Time
+	SentAt        Time
+	CompletedAt   Time
+	CreatedByKind ActorKind
+	CreatedByID   ID
+	CreatedByName string
+}
+
+// TaskRequest is the argument of a task; which fields belong to which kind is resolutions 52.
+type TaskRequest struct {
+	Paths      []string `json:"paths,omitempty"`
+	Values     []Value  `json:"values,omitempty"`
+	ObjectPath string   `json:"objectPath,omitempty"`
+	NextLevel  bool     `json:"nextLevel,omitempty"`
+}

@@ -17,7 +17,7 @@ func isChar(r rune) bool {
 func badChar(b []byte) int {
 	for i := 0; i < len(b); {
 		if c := b[i]; c < utf8.RuneSelf {
-			if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
+			if c < 0x20 && !isSpace(c) {
 				return i
 			}
 			i++
@@ -30,6 +30,11 @@ func badChar(b []byte) int {
 		i += n
 	}
 	return -1
+}
+
+// validText reports whether XML can carry s.
+func validText(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !isChar(r) }) < 0
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -350,12 +350,6 @@ func (r *reader) pop() {
 	r.bindings = r.bindings[:top.bindings]
 }
 
-// is reports whether the last started element has this name and is one that we know: unqualified as the standard has it,
-// or drawn into one of the namespaces of the envelope by a default namespace or a prefix too many.
-func (r *reader) is(local string) bool {
-	return r.ns.space != spaceOther && string(r.local) == local
-}
-
 // child goes to the next child of the element at this depth, passing over text and whatever is left of the previous
 // child. It reports false at the end of the element.
 func (r *reader) child(depth int) (bool, error) {
@@ -397,10 +391,13 @@ func (r *reader) content() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case ev == eventText && len(r.open) == depth:
-			if pieces++; pieces == 1 {
+			switch pieces++; pieces {
+			case 1:
 				text = r.text
-			} else {
-				text = append(text[:len(text):len(text)], r.text...)
+			case 2: // the first piece lies in the document, where appending would overwrite what follows
+				text = append(append(make([]byte, 0, 2*(len(text)+len(r.text))), text...), r.text...)
+			default:
+				text = append(text, r.text...)
 			}
 		case ev == eventEnd && len(r.open) < depth:
 			return text, nil

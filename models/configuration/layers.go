@@ -1,0 +1,75 @@
+package configuration
+
+import (
+	"hash/fnv"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/store"
+)
+
+// desired merges the layers for a device of an account: defaults of the client type, area, services, account, device (i4.md B.10,
+// resolutions 26). What the domain and the enable switches say lies below them all, so that an area may have its own registrar.
+func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account) (map[string]string, error) {
+	values := map[string]string{
+		PeriodicInformEnable: "1",
+		UserAgentDomain:      r.config.Domain,
+		RegistrarServer:      r.config.Domain,
+		ProfileEnable:        enabled,
+		LineEnable:           enabled,
+	}
+	maps.Copy(values, r.config.Defaults[d.ClientType])
+	maps.Copy(values, r.config.Areas[a.Region])
+	r.layServices(values, a.Services.V)
+	if err := layAccount(tx, values, a); err != nil {
+		return nil, err
+	}
+	if phase := informPhase(d.Key, values[PeriodicInformInterval]); phase != "" {
+		values[PeriodicInformTime] = phase
+	}
+	if !a.Includes(d.ClientType) || a.State != models.AccountActive {
+		return off(values), nil
+	}
+	return values, nil
+}
+
+// off keeps the heartbeat and switches the line off: what a device gets whose subscription does not let it serve (resolutions 75).
+func off(values map[string]string) map[string]string {
+	rest := map[string]string{LineEnable: disabled}
+	for _, name := range []string{PeriodicInformEnable, PeriodicInformInterval, PeriodicInformTime} {
+		if value, set := values[name]; set {
+			rest[name] = value
+		}
+	}
+	return rest
+}
+
+func layAccount(tx *store.Tx, values map[string]string, a *models.Account) error {
+	secret, err := tx.Unseal("accounts", "sip_password", a.ID, a.SipPassword)
+	if err != nil {
+		return err
+	}
+	values[DirectoryNumber] = a.Msisdn.E164()
+	values[AuthUserName] = a.IMPI
+	if len(secret) > 0 {
+		values[AuthPassword] = string(secret)
+	}
+	if len(a.IMPU.V) > 0 {
+		values[PublicURI] = a.IMPU.V[0]
+	}
+	return nil
+}
+
+// informPhase spreads the heartbeats of all devices over their interval (resolutions 70); empty if there is no interval.
+func informPhase(key models.DeviceKey, interval string) string {
+	seconds, err := strconv.ParseUint(interval, 10, 32)
+	if err != nil || seconds == 0 {
+		return ""
+	}
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	phase := time.Duration(h.Sum64()%seconds) * time.Second
+	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(phase).Format(time.RFC3339)
+}

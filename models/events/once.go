@@ -1,0 +1,82 @@
+package events
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/store"
+)
+
+// remembered is how long an idempotency key is kept (schema: 7 days).
+const remembered = 7 * 24 * time.Hour
+
+// deed is one mutation that was done, by its idempotency key.
+type deed struct {
+	ActorID        []byte `gorm:"primaryKey"`
+	Mutation       string `gorm:"primaryKey"`
+	IdempotencyKey string `gorm:"primaryKey"`
+	InputHash      []byte
+	Result         string
+	CreatedAt      models.Time `gorm:"autoCreateTime:false"`
+}
+
+var keyField = []string{"input", "idempotencyKey"}
+
+// Once claims (actor, mutation, key) for this transaction; call it first. If the mutation was done before with the same input, it returns what
+// Done recorded; with another input IDEMPOTENCY_KEY_REUSED. A parallel duplicate waits for the first to commit or to fail (resolutions 72).
+// Input is hashed as JSON without the key; a secret in it must be given in a form that JSON shows, such as its hash.
+func Once[T any](tx *store.Tx, mutation, key string, input any) (prior *T, err error) {
+	if key == "" {
+		return nil, models.E(models.Required, "an idempotency key of 1 to 128 characters is needed", keyField...)
+	}
+	if len(key) > 128 {
+		return nil, models.E(models.TooLong, "an idempotency key has at most 128 characters", keyField...)
+	}
+	normalised, err := json.Marshal(input)
+	if err != nil {
+		return nil, fmt.Errorf("hash the input of %s: %w", mutation, err)
+	}
+	sum := sha256.Sum256(normalised)
+	actor := models.ActorFrom(tx.Context()).ID
+	d := deed{ActorID: actor[:], Mutation: mutation, IdempotencyKey: key, InputHash: sum[:], CreatedAt: tx.Now}
+	err = gorm.G[deed](tx.DB).Create(tx.Context(), &d)
+	if err == nil {
+		return nil, nil
+	}
+	if !store.IsDuplicate(err) {
+		return nil, fmt.Errorf("claim the idempotency key of %s: %w", mutation, err)
+	}
+	done, err := gorm.G[deed](tx.Locked()).Where(&deed{ActorID: d.ActorID, Mutation: mutation, IdempotencyKey: key}).Take(tx.Context())
+	if err != nil {
+		return nil, fmt.Errorf("read the record of %s: %w", mutation, err)
+	}
+	if done.CreatedAt.Add(remembered) < tx.Now {
+		return nil, tx.DB.Clauses(clause.OnConflict{UpdateAll: true}).Create(&d).Error
+	}
+	if !bytes.Equal(done.InputHash, sum[:]) {
+		return nil, models.E(models.IdempotencyKeyReused, "this idempotency key was used with another input", keyField...)
+	}
+	prior = new(T)
+	return prior, json.Unmarshal([]byte(done.Result), prior)
+}
+
+// Done records what the mutation did, as ids; call it last in the transaction that claimed the key with Once.
+func Done(tx *store.Tx, mutation, key string, result any) error {
+	text, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	actor := models.ActorFrom(tx.Context()).ID
+	err = tx.DB.Model(&deed{}).Where(&deed{ActorID: actor[:], Mutation: mutation, IdempotencyKey: key}).Update("result", string(text)).Error
+	if err != nil {
+		return fmt.Errorf("record %s: %w", mutation, err)
+	}
+	return nil
+}

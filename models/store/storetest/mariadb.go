@@ -1,0 +1,125 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver of the databases made here
+
+	"github.com/softacs/softacs/models"
+)
+
+// server is the private MariaDB of this test process.
+var server = sync.OnceValues(startMariaDB)
+
+// MariaDB makes an empty database on the process's private server and drops it with the test.
+func MariaDB(t *testing.T) models.Secret {
+	t.Helper()
+	addr, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sql.Open("mysql", "root@tcp("+addr+")/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "t" + models.NewID().String()
+	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		defer admin.Close()
+		if _, err := admin.ExecContext(context.Background(), "DROP DATABASE "+name); err != nil {
+			t.Error(err)
+		}
+	})
+	return models.Secret("mysql://root@" + addr + "/" + name)
+}
+
+// keeper starts the server and ends it, with its folder, as soon as its standard input closes: that is when the test process ends, however it ends.
+const keeper = `"$@" >"$DIR/log" 2>&1 & cat >/dev/null; kill $!; wait $!; rm -rf "$DIR"`
+
+func startMariaDB() (addr string, err error) {
+	daemon, err := find("mariadbd")
+	if err != nil {
+		return "", err
+	}
+	installer, err := find("mariadb-install-db")
+	if err != nil {
+		return "", err
+	}
+	me, err := user.Current()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "softacs-mariadb-")
+	if err != nil {
+		return "", err
+	}
+	data := filepath.Join(dir, "data")
+	install := exec.Command(installer, "--no-defaults", "--datadir="+data, "--user="+me.Username, "--auth-root-authentication-method=normal", "--skip-test-db")
+	if out, err := install.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
+	}
+	addr, err = freeAddr()
+	if err != nil {
+		return "", err
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	run := exec.Command("sh", "-c", keeper, "keeper", daemon, "--no-defaults", "--datadir="+data, "--user="+me.Username,
+		"--socket="+filepath.Join(dir, "s"), "--port="+port, "--bind-address=127.0.0.1",
+		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--skip-name-resolve",
+		"--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M", "--max-connections=2000", "--performance-schema=OFF")
+	run.Env = append(os.Environ(), "DIR="+dir)
+	// The pipe is never closed by us: the end of the process closes it.
+	if _, err := run.StdinPipe(); err != nil {
+		return "", err
+	}
+	if err := run.Start(); err != nil {
+		return "", err
+	}
+	pool, err := sql.Open("mysql", "root@tcp("+addr+")/")
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close()
+	for deadline := time.Now().Add(time.Minute); ; {
+		if err = pool.Ping(); err == nil {
+			return addr, nil
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(dir, "log"))
+			return "", fmt.Errorf("the private MariaDB does not answer: %w\n%s", err, log)
+		}
+		_ = models.SystemClock{}.Wait(context.Background(), 50*time.Millisecond)
+	}
+}
+
+func find(program string) (string, error) {
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
+		path := filepath.Join(dir, program)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: the tests need Debian's package mariadb-server (make test installs it)", program)
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return strings.TrimSpace(l.Addr().String()), nil
+}

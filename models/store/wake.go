@@ -1,0 +1,44 @@
+package store
+
+import "sync"
+
+// wakes tells waiting loops of this process that there is something to do. It carries no data: the rows are the truth, and every loop also polls.
+type wakes struct {
+	mu     sync.Mutex
+	topics map[string]map[chan struct{}]struct{}
+}
+
+// Wakes returns a channel that gets a value after each commit that woke topic; several wakes may arrive as one. stop ends it.
+func (s *Store) Wakes(topic string) (wake <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	s.wakes.mu.Lock()
+	defer s.wakes.mu.Unlock()
+	if s.wakes.topics == nil {
+		s.wakes.topics = map[string]map[chan struct{}]struct{}{}
+	}
+	if s.wakes.topics[topic] == nil {
+		s.wakes.topics[topic] = map[chan struct{}]struct{}{}
+	}
+	s.wakes.topics[topic][c] = struct{}{}
+	return c, func() {
+		s.wakes.mu.Lock()
+		defer s.wakes.mu.Unlock()
+		delete(s.wakes.topics[topic], c)
+	}
+}
+
+// Wake wakes the loops that wait for topic, once the transaction has committed.
+func (tx *Tx) Wake(topic string) {
+	tx.AfterCommit(func() { tx.store.wake(topic) })
+}
+
+func (s *Store) wake(topic string) {
+	s.wakes.mu.Lock()
+	defer s.wakes.mu.Unlock()
+	for c := range s.wakes.topics[topic] {
+		select {
+		case c <- struct{}{}:
+		default: // it has one to take already
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package devices
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/store"
+)
+
+// update writes columns of one device. Device.version does not move: it counts what operators change (resolutions 79).
+func update(tx *store.Tx, id models.ID, columns map[string]any) error {
+	columns["updated_at"] = tx.Now
+	return tx.DB.Model(&models.Device{}).Where("id = ?", id).Updates(columns).Error
+}
+
+// SetAccount tells the device whose it is: the account of its newest binding that is not removed, nil for none. Call it whenever that account
+// changes its state or region too.
+func SetAccount(tx *store.Tx, deviceID models.ID, account *models.Account) error {
+	columns := map[string]any{"account_id": models.ID{}, "account_state": models.AccountState(""), "region": ""}
+	if account != nil {
+		columns = map[string]any{"account_id": account.ID, "account_state": account.State, "region": account.Region}
+	}
+	if err := update(tx, deviceID, columns); err != nil {
+		return fmt.Errorf("set the account of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// SetOnline makes the device ONLINE, with an event if it was not. at is when it was heard of.
+func SetOnline(tx *store.Tx, d *models.Device, at models.Time) error {
+	before := d.Reachability
+	done := tx.DB.Model(&models.Device{}).Where("id = ? AND reachability <> ?", d.ID, models.Online).
+		Updates(map[string]any{"reachability": models.Online, "updated_at": tx.Now})
+	if done.Error != nil {
+		return fmt.Errorf("set device %s online: %w", d.ID, done.Error)
+	}
+	d.Reachability = models.Online
+	if done.RowsAffected == 0 {
+		return nil
+	}
+	if before == models.Online { // d was read before somebody else set it offline
+		before = models.Offline
+	}
+	return events.Append(tx, EventOf(d, models.DeviceReachabilityChanged, "client.online",
+		map[string]any{"state": models.Online, "previousState": before, "at": at}))
+}
+
+// SetLogin remembers the login session that the device reported, if it is another one (resolutions 16).
+func SetLogin(tx *store.Tx, d *models.Device, sessionID string) error {
+	sessionID = clip(sessionID, 32)
+	if d.LoginSessionID == sessionID {
+		return nil
+	}
+	if err := update(tx, d.ID, map[string]any{"login_session_id": sessionID, "login_at": tx.Now}); err != nil {
+		return fmt.Errorf("set the login of device %s: %w", d.ID, err)
+	}
+	d.LoginSessionID, d.LoginAt = sessionID, tx.Now
+	return nil
+}
+
+// SetReauth tells whether the device must authenticate with its number and password again before it is served.
+func SetReauth(tx *store.Tx, deviceID models.ID, required bool) error {
+	if err := update(tx, deviceID, map[string]any{"reauth_required": required}); err != nil {
+		return fmt.Errorf("set re-authentication of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// SetDesired tells the device the version of its desired configuration; 0: none.
+func SetDesired(tx *store.Tx, deviceID models.ID, version int64) error {
+	if err := update(tx, deviceID, map[string]any{"desired_version": version}); err != nil {
+		return fmt.Errorf("set the desired version of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// SetConfirmed tells the device the version of the configuration that it has confirmed.
+func SetConfirmed(tx *store.Tx, deviceID models.ID, version int64) error {
+	if err := update(tx, deviceID, map[string]any{"confirmed_version": version}); err != nil {
+		return fmt.Errorf("set the confirmed version of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// SetHeartbeat remembers the interval in seconds that the device has confirmed or reported.
+func SetHeartbeat(tx *store.Tx, deviceID models.ID, seconds int) error {
+	err := tx.DB.Model(&models.Device{}).Where("id = ? AND heartbeat_seconds <> ?", deviceID, seconds).
+		Updates(map[string]any{"heartbeat_seconds": seconds, "updated_at": tx.Now}).Error
+	if err != nil {
+		return fmt.Errorf("set the heartbeat of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// SetWork asks for a session's attention at that time or earlier; the zero Time asks for nothing.
+func SetWork(tx *store.Tx, deviceID models.ID, at models.Time) error {
+	if at.IsZero() {
+		return nil
+	}
+	err := tx.DB.Model(&models.Device{}).Where("id = ? AND (work_at = 0 OR work_at > ?)", deviceID, at).Update("work_at", at).Error
+	if err != nil {
+		return fmt.Errorf("set work for device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// ClearWork forgets when there is work, if the session of that epoch still holds it; false if a newer one has taken it. It holds the device's
+// row, so call it first and then SetWork, in the same transaction, with each room's next due time: no task created meanwhile is forgotten.
+func ClearWork(tx *store.Tx, deviceID models.ID, epoch int64) (held bool, err error) {
+	done := tx.DB.Model(&models.Device{}).Where("id = ? AND session_epoch = ?", deviceID, epoch).Update("work_at", 0)
+	if done.Error != nil {
+		return false, fmt.Errorf("clear the work of device %s: %w", deviceID, done.Error)
+	}
+	return done.RowsAffected == 1, nil
+}
+
+// Hold locks the device's row and tells whether the session of that epoch still holds its work; false if a newer one has taken it.
+func Hold(tx *store.Tx, deviceID models.ID, epoch int64) (held bool, err error) {
+	d, err := LockByID(tx, deviceID)
+	return err == nil && d.SessionEpoch == epoch, err
+}
+
+// TakeWork raises the session epoch and returns it: from now on what older sessions write changes nothing (design decision 3).
+func (r *Room) TakeWork(ctx context.Context, deviceID models.ID) (epoch int64, err error) {
+	err = r.store.InTx(ctx, func(tx *store.Tx) error {
+		d, err := LockByID(tx, deviceID)
+		if err != nil {
+			return err
+		}
+		epoch = d.SessionEpoch + 1
+		return tx.DB.Model(&models.Device{}).Where("id = ?", deviceID).Update("session_epoch", epoch).Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("take the work of device %s: %w", deviceID, err)
+	}
+	return epoch, nil
+}

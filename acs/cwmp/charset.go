@@ -45,7 +45,7 @@ func document(body []byte, contentType string) ([]byte, error) {
 		if text, err = enc.NewDecoder().Bytes(rest); err != nil {
 			return nil, &SyntaxError{Reason: "text does not fit its character encoding"}
 		}
-		// The decoder replaces what it cannot read, and no Chinese encoding has another use for this character.
+		// The decoder puts this character where it cannot read; nobody sends it on purpose.
 		if i := bytes.IndexRune(text, utf8.RuneError); i >= 0 {
 			return nil, &SyntaxError{Offset: i, Reason: "text does not fit its character encoding"}
 		}

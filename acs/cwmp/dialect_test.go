@@ -116,6 +116,7 @@ func TestTolerance(t *testing.T) {
 		{"number with space", informOf(`<RetryCount> 7&#10;</RetryCount>`), &cwmp.Inform{RetryCount: 7}},
 		{"unknown elements", informOf(`<X><RetryCount>7</RetryCount></X><!-- c --><?pi a='>?><RetryCount>1</RetryCount>`),
 			&cwmp.Inform{RetryCount: 1}},
+		{"names in Chinese", informOf(`<软件·1 é́="1"/><𠀀/><RetryCount>1</RetryCount>`), &cwmp.Inform{RetryCount: 1}},
 		{"foreign namespace", informOf(`<v:RetryCount xmlns:v="urn:vendor">7</v:RetryCount>`), &cwmp.Inform{}},
 		{"unknown attributes", informOf(`<RetryCount a="1" xml:lang="zh" soap-env:b='"'>1</RetryCount>`),
 			&cwmp.Inform{RetryCount: 1}},

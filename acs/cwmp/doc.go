@@ -15,7 +15,7 @@
 // # Way out
 //
 // [Encode] writes one compact document: no white space between elements, which is a fifth of the size of the example
-// messages, while an envelope to a client must fit into 32 KiB. Apart from that white space it is the form of
-// the example messages in testdata: the five namespaces on the Envelope, unqualified children, counted arrays, typed
-// values, booleans as 1 and 0, times in UTC.
+// messages, while an envelope to a client must fit into 32 KiB. Apart from that white space it has the form of the
+// examples in testdata: the five namespaces on the Envelope, unqualified children, counted arrays, typed values, booleans
+// as 1 and 0, times in UTC.
 package cwmp

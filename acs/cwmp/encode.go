@@ -173,6 +173,9 @@ func (w *writer) message(m Message) {
 		w.raw(`</FaultStruct>`)
 		w.time("StartTime", m.StartTime)
 		w.time("CompleteTime", m.CompleteTime)
+	default:
+		w.fail("Body", "is of a foreign type")
+		return
 	}
 	w.raw(`</cwmp:` + m.Method() + `>`)
 }

@@ -73,6 +73,11 @@ func TestEncodeFills(t *testing.T) {
 	}
 }
 
+// foreign is a message that the codec does not know.
+type foreign struct{}
+
+func (foreign) Method() string { return "Inform" }
+
 func TestEncodeErrors(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
@@ -96,6 +101,7 @@ func TestEncodeErrors(t *testing.T) {
 		{"method", "Method", cwmp.Envelope{Body: &cwmp.Unknown{Name: "a b"}}},
 		{"ID", "ID", cwmp.Envelope{ID: "\x00", Body: &cwmp.InformResponse{}}},
 		{"no body", "Body", cwmp.Envelope{}},
+		{"foreign body", "Body", cwmp.Envelope{Body: foreign{}}},
 	} {
 		out, err := cwmp.Encode(&x.e)
 		var field *cwmp.FieldError

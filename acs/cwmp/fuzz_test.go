@@ -172,7 +172,7 @@ type listing struct {
 func (l *listing) start(space, local string, attrs []string) {
 	l.flush()
 	slices.Sort(attrs)
-	l.items = append(l.items, fmt.Sprintf("<{%s}%s %q>", space, local, attrs))
+	l.items = append(l.items, fmt.Sprintf("<{%s}%s %q>", blanks.Replace(space), local, attrs))
 }
 
 func (l *listing) end() {
@@ -187,9 +187,11 @@ func (l *listing) flush() {
 	}
 }
 
-// attr writes white space in one way: XML turns it into blanks in a value, encoding/xml does not.
+// blanks writes white space in one way: XML turns it into blanks in a value, encoding/xml does not.
+var blanks = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ")
+
 func attr(space, local, value string) string {
-	return "{" + space + "}" + local + "=" + strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(value)
+	return "{" + blanks.Replace(space) + "}" + local + "=" + blanks.Replace(value)
 }
 
 // FuzzRoundTrip writes what was read and reads it again.

@@ -50,6 +50,8 @@ func TestMalformed(t *testing.T) {
 		{"space before name", informOf(`< a></a>`), "", "malformed element name"},
 		{"no name", informOf(`<></>`), "", "malformed element name"},
 		{"digit first", informOf(`<1a></1a>`), "", "malformed element name"},
+		{"middle dot first", informOf(`<·a/>`), "", "malformed element name"},
+		{"times sign", informOf(`<a×/>`), "", "malformed element name"},
 		{"two colons", informOf(`<a:b:c/>`), "", "malformed element name"},
 		{"colon first", informOf(`<:a/>`), "", "malformed element name"},
 		{"colon last", informOf(`<a:/>`), "", "malformed element name"},

@@ -1,0 +1,169 @@
+package i4
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/softacs/softacs/acs/cwmp"
+	"github.com/softacs/softacs/models"
+)
+
+// The bounds of one SetParameterValues (i4.md B.10, H10). Bytes leaves room in 32 KiB for the envelope around the list.
+const (
+	maxValues     = 200
+	maxValueBytes = 30 << 10
+	// valueOverhead is the markup of one parameter with its longest type.
+	valueOverhead = 140
+)
+
+// Requests translates what is to be asked of a device. reportedKey is the ParameterKey of its Inform; now becomes UI.ServerTime.
+//
+// It is one message, or several SetParameterValues when the values do not fit into one: then only the last carries the new ParameterKey
+// (i4.md B.10). An error means that the request makes no sense: a logical name without path, no values, an unknown method.
+func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time) ([]cwmp.Message, error) {
+	switch r.Method {
+	case models.SetParameterValues:
+		return p.setValues(r, reportedKey, now)
+	case models.GetParameterValues:
+		m := &cwmp.GetParameterValues{}
+		for _, name := range r.Names {
+			path, ok := p.Path(name)
+			if !ok {
+				return nil, fmt.Errorf("get values: no path for %q", name)
+			}
+			m.Names = append(m.Names, path)
+		}
+		if len(m.Names) == 0 {
+			return nil, fmt.Errorf("get values: no names")
+		}
+		return []cwmp.Message{m}, nil
+	case models.GetParameterNames:
+		return []cwmp.Message{&cwmp.GetParameterNames{ParameterPath: r.Path, NextLevel: r.NextLevel}}, nil
+	case models.RebootDevice:
+		return []cwmp.Message{&cwmp.Reboot{CommandKey: r.CommandKey}}, nil
+	}
+	return nil, fmt.Errorf("unknown method %q", r.Method)
+}
+
+// placed is a value with its place in the order of delivery.
+type placed struct {
+	cwmp.ParameterValue
+	place int
+	raw   bool
+}
+
+func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time) ([]cwmp.Message, error) {
+	values := slices.Clone(r.Values)
+	if r.Outcome != nil {
+		outcome, err := p.outcome(r.Outcome, now)
+		if err != nil {
+			return nil, fmt.Errorf("set values: %w", err)
+		}
+		values = append(values, outcome...)
+	}
+	list := make([]placed, 0, len(values))
+	at := make(map[string]int, len(values))
+	for _, v := range values {
+		value, err := p.place(v)
+		if err != nil {
+			return nil, fmt.Errorf("set values: %w", err)
+		}
+		// A path may be set once in a message (TR-069 A.3.2.1). The device layer speaks in paths and is the more specific one.
+		if i, twice := at[value.Name]; twice {
+			if value.raw || !list[i].raw {
+				list[i] = value
+			}
+			continue
+		}
+		at[value.Name] = len(list)
+		list = append(list, value)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("set values: no values")
+	}
+	slices.SortStableFunc(list, func(a, b placed) int { return a.place - b.place })
+
+	key := reportedKey
+	if r.Version > 0 {
+		key = models.ParameterKey(r.Version)
+	}
+	var parts []cwmp.Message
+	part, size := &cwmp.SetParameterValues{ParameterKey: reportedKey}, 0
+	for _, v := range list {
+		length := valueOverhead + len(v.Name) + escapedLen(v.Value)
+		if len(part.Parameters) == maxValues || size > 0 && size+length > maxValueBytes {
+			parts = append(parts, part)
+			part, size = &cwmp.SetParameterValues{ParameterKey: reportedKey}, 0
+		}
+		part.Parameters = append(part.Parameters, v.ParameterValue)
+		size += length
+	}
+	part.ParameterKey = key
+	return append(parts, part), nil
+}
+
+// escapedLen bounds the length of a text in XML.
+func escapedLen(s string) int {
+	n := len(s)
+	for _, c := range []byte(s) {
+		switch c {
+		case '&', '<', '>', '"', '\'', '\r', '\n', '\t':
+			n += 5
+		}
+	}
+	return n
+}
+
+func (p *Profile) place(v models.Value) (placed, error) {
+	path, ok := p.Path(v.Name)
+	if !ok {
+		return placed{}, fmt.Errorf("no path for %q", v.Name)
+	}
+	value := placed{ParameterValue: cwmp.ParameterValue{Name: path, Type: xsdString, Value: v.Value}, place: p.switches, raw: path == v.Name}
+	if i, known := p.byPath[path]; known {
+		value.Type = p.parameters[i].Type
+		if value.place = i; i >= p.switches {
+			value.place++ // parameters without a place of their own come before the switches
+		}
+	}
+	if t := xsdType(v.Type); t != "" {
+		value.Type = t
+	}
+	return value, nil
+}
+
+// outcome writes UI.Status and what belongs to it (examples 07, 16 and 19): nothing else while it is pending, and the time with a denial.
+func (p *Profile) outcome(o *models.Outcome, now time.Time) ([]models.Value, error) {
+	known, ok := p.results[o.Result]
+	if !ok {
+		return nil, fmt.Errorf("the profile has no result %q", o.Result)
+	}
+	values := []models.Value{number(uiStatus, known.Status)}
+	if o.Result == models.ResultPending {
+		return values, nil
+	}
+	text := known.Text
+	if o.Detail != "" {
+		path, _ := p.Path(o.Detail)
+		if text != "" {
+			text += ": "
+		}
+		text += path
+	}
+	values = append(values, number(uiResult, int(o.Delivery)), models.Value{Name: uiResultDesc, Value: text})
+	for _, extra := range []models.Value{number(uiRetryAfter, o.RetryAfter), number(uiLimit, o.Limit), number(uiTimes, o.Times)} {
+		if extra.Value != "0" {
+			values = append(values, extra)
+		}
+	}
+	if o.Delivery == models.DeliveryFailed {
+		values = append(values, models.Value{Name: uiServerTime, Value: cwmp.FormatTime(now)})
+	}
+	return values, nil
+}
+
+func number(name string, n int) models.Value {
+	return models.Value{Name: name, Value: strconv.Itoa(max(n, 0))}
+}

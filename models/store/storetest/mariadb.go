@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -49,6 +50,10 @@ func MariaDB(t *testing.T) models.Secret {
 // keeper starts the server and ends it, with its folder, as soon as its standard input closes: that is when the test process ends, however it ends.
 const keeper = `"$@" >"$DIR/log" 2>&1 & cat >/dev/null; kill $!; wait $!; rm -rf "$DIR"`
 
+// lifeline is the keeper's standard input. It is held here because a collected pipe is a closed one, and never closed by us: the end of the
+// process closes it.
+var lifeline io.WriteCloser
+
 func startMariaDB() (addr string, err error) {
 	daemon, err := find("mariadbd")
 	if err != nil {
@@ -81,8 +86,7 @@ func startMariaDB() (addr string, err error) {
 		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--skip-name-resolve",
 		"--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M", "--max-connections=2000", "--performance-schema=OFF")
 	run.Env = append(os.Environ(), "DIR="+dir)
-	// The pipe is never closed by us: the end of the process closes it.
-	if _, err := run.StdinPipe(); err != nil {
+	if lifeline, err = run.StdinPipe(); err != nil {
 		return "", err
 	}
 	if err := run.Start(); err != nil {

@@ -34,8 +34,6 @@ type Config struct {
 	Defaults map[models.ClientType]map[string]string
 	Areas    map[string]map[string]string
 	Services map[string]Switch
-	// Domain is the IMS home domain; any layer may set another registrar or domain.
-	Domain string
 	// Path writes a logical name for people and for Device.parameters.
 	Path func(name string) string
 	// Check tells what is wrong with a value of a parameter, nil if nothing.
@@ -72,8 +70,8 @@ func New(s *store.Store, c Config) (*Room, error) {
 
 func (r *Room) checkNames() error {
 	var errs []error
-	for _, name := range []string{PeriodicInformEnable, PeriodicInformInterval, PeriodicInformTime, UserAgentDomain, RegistrarServer, ProfileEnable,
-		LineEnable, DirectoryNumber, AuthUserName, AuthPassword, PublicURI} {
+	for _, name := range []string{PeriodicInformEnable, PeriodicInformInterval, PeriodicInformTime, LineEnable, DirectoryNumber, AuthUserName,
+		AuthPassword, PublicURI} {
 		if p, known := r.parameter(name); !known || !p.Writable {
 			errs = append(errs, fmt.Errorf("the profile has no writable parameter %s", name))
 		}

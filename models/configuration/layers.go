@@ -11,15 +11,9 @@ import (
 )
 
 // desired merges the layers for a device of an account: defaults of the client type, area, services, account, device (i4.md B.10,
-// resolutions 26). What the domain and the enable switches say lies below them all, so that an area may have its own registrar.
+// resolutions 26). The device layer so far is the phase of its heartbeat.
 func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account) (map[string]string, error) {
-	values := map[string]string{
-		PeriodicInformEnable: "1",
-		UserAgentDomain:      r.config.Domain,
-		RegistrarServer:      r.config.Domain,
-		ProfileEnable:        enabled,
-		LineEnable:           enabled,
-	}
+	values := map[string]string{}
 	maps.Copy(values, r.config.Defaults[d.ClientType])
 	maps.Copy(values, r.config.Areas[a.Region])
 	r.layServices(values, a.Services.V)

@@ -3,13 +3,9 @@ package configuration
 // Logical names of the values that this room computes itself; the profile of acs/i4 has a path for each. All other names come from the
 // catalogue and the layers of the configuration file.
 const (
-	PeriodicInformEnable   = "mgmt.periodicInformEnable"
-	PeriodicInformInterval = "mgmt.periodicInformInterval"
-	PeriodicInformTime     = "mgmt.periodicInformTime"
-
-	UserAgentDomain = "sip.userAgentDomain"
-	RegistrarServer = "sip.registrarServer"
-	ProfileEnable   = "voice.enable"
+	PeriodicInformEnable   = "managementServer.periodicInformEnable"
+	PeriodicInformInterval = "managementServer.periodicInformInterval"
+	PeriodicInformTime     = "managementServer.periodicInformTime"
 
 	LineEnable      = "line.enable"
 	DirectoryNumber = "line.directoryNumber"
@@ -34,7 +30,4 @@ const (
 // ServiceCodes lists every service code, in the order in which their layers are laid over each other.
 var ServiceCodes = []string{Voice, Video, Conference, Presence, Message, AddressBook, CallWaiting, CallerID, CallForward}
 
-const (
-	enabled  = "Enabled"
-	disabled = "Disabled"
-)
+const disabled = "Disabled" // of LineEnable

@@ -1,0 +1,134 @@
+package configuration
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/store"
+)
+
+// Applied records a SetParameterValuesResponse: status 0 confirms the delivery, 1 makes it COMMITTED until the BOOT that confirms it
+// (TR-069 A.3.2.1, resolutions 48). ErrOvertaken if it counts no more.
+func (r *Room) Applied(tx *store.Tx, d *models.Device, epoch int64, delivery *Delivery, status int) error {
+	c, err := r.take(tx, d.ID, epoch)
+	if err != nil {
+		return err
+	}
+	if c.SentVersion != delivery.Version {
+		return ErrOvertaken
+	}
+	if status == 0 {
+		values := make(map[string]string, len(delivery.Values))
+		for _, v := range delivery.Values {
+			values[v.Name] = v.Value
+		}
+		return r.confirm(tx, d, c, values, delivery.Full)
+	}
+	if c.State == models.ConfigurationSent {
+		if err := c.move(models.ConfigurationCommitted); err != nil {
+			return err
+		}
+	} else {
+		c.SentVersion = 0 // a newer version waits; the key at the next Inform tells what the device made of this one
+	}
+	return c.save(tx)
+}
+
+// Confirm reads from an Inform what became of a delivery whose answer is not known: the ParameterKey of the delivery means that it was
+// applied, any other that it was not (i4.md B.10). A COMMITTED one is judged at a BOOT only. It tells whether the delivery is now confirmed.
+func (r *Room) Confirm(tx *store.Tx, d *models.Device, epoch int64, in *models.Inform) (applied bool, err error) {
+	c, err := r.take(tx, d.ID, epoch)
+	if err != nil || c.SentVersion == 0 {
+		return false, err
+	}
+	started := in.Has(models.EventBoot) || in.Has(models.EventBootstrap)
+	if c.State == models.ConfigurationCommitted && !started {
+		return false, nil
+	}
+	arrived := models.VersionOf(in.ParameterKey) == c.SentVersion && !in.Has(models.EventBootstrap)
+	if arrived && c.SentVersion == c.DesiredVersion {
+		values, err := r.deliverable(tx, d, c.Configuration)
+		if err != nil {
+			return false, err
+		}
+		return true, r.confirm(tx, d, c, values, false)
+	}
+	c.SentVersion = 0
+	if err := c.move(models.ConfigurationPending); err != nil {
+		return false, err
+	}
+	if err := c.save(tx); err != nil {
+		return false, err
+	}
+	return false, devices.SetWork(tx, d.ID, tx.Now)
+}
+
+// confirm notes that the device holds values of c.SentVersion, beside or, if replace, instead of what it held before.
+func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[string]string, replace bool) error {
+	applied := map[string]string{}
+	var err error
+	if !replace {
+		if applied, err = readValues(tx, "applied", c.DeviceID, c.Applied); err != nil {
+			return err
+		}
+	}
+	maps.Copy(applied, values)
+	if c.Applied, err = tx.SealJSON("configurations", "applied", c.DeviceID, applied); err != nil {
+		return err
+	}
+	c.AppliedVersion, c.SentVersion = c.SentVersion, 0
+	if c.AppliedVersion == c.DesiredVersion {
+		if err := c.move(models.ConfigurationApplied); err != nil {
+			return err
+		}
+		c.Failure, c.Attempts, c.NextAt, c.FailedFirmware = "", 0, 0, ""
+	}
+	if err := c.save(tx); err != nil {
+		return err
+	}
+	if err := devices.SetConfirmed(tx, d.ID, c.AppliedVersion); err != nil {
+		return err
+	}
+	d.ConfirmedVersion = c.AppliedVersion
+	if seconds, err := strconv.Atoi(applied[PeriodicInformInterval]); err == nil {
+		if err := devices.SetHeartbeat(tx, d.ID, seconds); err != nil {
+			return err
+		}
+		d.HeartbeatSeconds = seconds
+	}
+	if err := devices.SaveParameters(tx, d.ID, r.shown(values), nil); err != nil {
+		return err
+	}
+	external, err := externalID(tx, c.device)
+	if err != nil {
+		return err
+	}
+	return c.emit(tx, "config.applied", models.ConfigurationApplied, c.AppliedVersion, external)
+}
+
+// shown are the values that Device.parameters may show, by path (resolutions 33).
+func (r *Room) shown(values map[string]string) []models.Value {
+	var list []models.Value
+	for _, name := range r.ordered(values) {
+		if p, _ := r.parameter(name); !p.Secret {
+			list = append(list, models.Value{Name: r.config.Path(name), Value: values[name], Type: p.Type})
+		}
+	}
+	return list
+}
+
+// NextWork tells when the device is next to be asked for its configuration; zero: not before something changes.
+func (r *Room) NextWork(tx *store.Tx, id models.ID) (models.Time, error) {
+	var c models.Configuration
+	if _, err := load(tx.DB, id, &c); err != nil {
+		return 0, fmt.Errorf("next configuration work: %w", err)
+	}
+	switch c.State {
+	case models.ConfigurationPending, models.ConfigurationSent:
+		return max(c.NextAt, c.ChangedAt), nil
+	}
+	return 0, nil
+}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/configuration"
-	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 )
@@ -145,12 +144,13 @@ func (f *fixture) rebuild() (version int64, changed bool) {
 func (f *fixture) session() {
 	f.Helper()
 	f.epoch++
-	f.inTx(func(tx *store.Tx) (err error) {
+	f.inTx(func(tx *store.Tx) error {
 		if err := tx.DB.Model(&models.Device{}).Where("id = ?", f.device.ID).Update("session_epoch", f.epoch).Error; err != nil {
 			return err
 		}
-		f.device, err = devices.LockByID(tx, f.device.ID)
-		return err
+		id := f.device.ID
+		f.device = &models.Device{}
+		return tx.DB.Where("id = ?", id).Take(f.device).Error
 	})
 }
 

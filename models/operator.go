@@ -35,7 +35,10 @@ type APIClient struct {
 	UpdatedAt Time `gorm:"autoUpdateTime:false"`
 	ClientID  string
 	// SecretHash is the SHA-256 of a secret of 256 random bits.
-	SecretHash           []byte
+	SecretHash []byte
+	// PreviousSecretHash is that of the secret before it, which is good until PreviousUntil.
+	PreviousSecretHash   []byte
+	PreviousUntil        Time
 	RoleIDs              Doc[[]ID]
 	Enabled              bool
 	AllowedCIDRs         Doc[[]string] `gorm:"column:allowed_cidrs"`

@@ -45,8 +45,10 @@ type Task struct {
 	Result   Doc[map[string]any]
 	Fault    Doc[*Fault]
 	Attempts int
-	// NextAt is when a task that was refused may be tried again.
-	NextAt        Time
+	// NextAt is when the task may be sent.
+	NextAt Time
+	// SentEpoch is the session epoch it was last sent under: a refused task is tried again in another session only.
+	SentEpoch     int64
 	CreatedAt     Time `gorm:"autoCreateTime:false"`
 	ExpiresAt     Time
 	SentAt        Time

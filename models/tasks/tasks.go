@@ -1,0 +1,205 @@
+// Package tasks keeps the work that waits for a device's session: what an operator asked of one device, whether it was sent, and what came of
+// it.
+//
+// It owns the table tasks and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
+// speaks: whoever holds the session asks Next, sends, and tells Answered, Rebooted or Lost. Writes of a session name its epoch, so an
+// overtaken session changes nothing (design decision 3).
+package tasks
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/store"
+)
+
+const (
+	createDeviceTask = "createDeviceTask"
+	maxOpen          = 100 // tasks a device
+	// tries is how often a task is sent in all (resolutions 36).
+	tries = 3
+	// sessionTime is how long a session may last; a sent task is not expired before.
+	sessionTime = 5 * time.Minute
+	expireEvery = time.Minute
+)
+
+// Config is what the room is built with.
+type Config struct {
+	// Denied are the paths that no task may set, whatever their case; one that ends with a dot denies everything below it (resolutions 79).
+	Denied []string
+	// IsSecret tells whether the value at a path may never be shown; nil: none is.
+	IsSecret func(path string) bool
+}
+
+// Room is all tasks.
+type Room struct {
+	store  *store.Store
+	clock  models.Clock
+	config Config
+}
+
+// New builds the room on s.
+func New(s *store.Store, clock models.Clock, c Config) *Room {
+	if c.IsSecret == nil {
+		c.IsSecret = func(string) bool { return false }
+	}
+	return &Room{store: s, clock: clock, config: c}
+}
+
+// CreateInput is the input of createDeviceTask. Nil means left out; which kind takes what is resolutions 52.
+type CreateInput struct {
+	IdempotencyKey   string
+	Device           devices.Ref
+	Kind             models.TaskKind
+	Paths            []string
+	Values           []models.Value
+	ObjectPath       *string
+	NextLevel        bool
+	ExpiresInSeconds int
+}
+
+// created is what the record of a createDeviceTask keeps.
+type created struct{ Task models.ID }
+
+// Create queues a task for a device in which the actor holds DEVICE_WRITE; another device is NOT_FOUND. The arguments are checked to the last
+// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED). replayed tells that the idempotency key was used before.
+func (r *Room) Create(ctx context.Context, in CreateInput) (id models.ID, replayed bool, err error) {
+	if err := models.Need(ctx, models.DeviceWrite); err != nil {
+		return id, false, err
+	}
+	request, err := r.check(in)
+	if err != nil {
+		return id, false, err
+	}
+	err = r.store.InTx(ctx, func(tx *store.Tx) error {
+		prior, err := events.Once[created](tx, createDeviceTask, in.IdempotencyKey, in.fingerprint(tx))
+		if err != nil {
+			return err
+		}
+		if prior != nil {
+			id, replayed = prior.Task, true
+			return nil
+		}
+		id, replayed = models.NewID(), false
+		return r.create(tx, id, in, request)
+	})
+	if err != nil {
+		return models.ID{}, false, fmt.Errorf("create a task: %w", err)
+	}
+	return id, replayed, nil
+}
+
+func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models.TaskRequest) error {
+	d, err := devices.LockByRef(tx, in.Device, models.DeviceWrite)
+	if models.CodeOf(err) == models.NotFound {
+		return models.E(models.NotFound, "there is no such device", "input", "device")
+	}
+	if err != nil {
+		return err
+	}
+	var open int64
+	if err := tx.DB.Model(&models.Task{}).Where("device_id = ? AND state IN ? AND expires_at > ?", d.ID, openStates, tx.Now).Count(&open).Error; err != nil {
+		return fmt.Errorf("count the tasks of device %s: %w", d.ID, err)
+	}
+	if open >= maxOpen {
+		return models.E(models.QuotaExceeded, fmt.Sprintf("the device has %d open tasks already", maxOpen), "input", "device")
+	}
+	sealed, err := tx.SealJSON("tasks", "request", id, request)
+	if err != nil {
+		return err
+	}
+	actor := models.ActorFrom(tx.Context())
+	t := models.Task{
+		ID: id, DeviceID: d.ID, Kind: in.Kind, State: models.TaskPending, Request: sealed, Shown: models.DocOf(r.shown(request)),
+		NextAt: tx.Now, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Duration(in.ExpiresInSeconds) * time.Second),
+		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
+	}
+	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), &t); err != nil {
+		return fmt.Errorf("insert a task: %w", err)
+	}
+	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
+		return err
+	}
+	if err := tell(tx, d, &t); err != nil {
+		return err
+	}
+	err = events.Audit(tx, models.AuditEntry{
+		Action: createDeviceTask, Subject: models.Subject{Kind: models.KindTask, ID: id},
+		Changes: models.DocOf(map[string]any{"device": []any{nil, d.ID}, "kind": []any{nil, in.Kind}, "paths": []any{nil, pathsOf(request)}}),
+	})
+	if err != nil {
+		return err
+	}
+	return events.Done(tx, createDeviceTask, in.IdempotencyKey, created{Task: id})
+}
+
+// fingerprint is what makes two inputs the same; values may be secrets, so it is an HMAC.
+func (in CreateInput) fingerprint(tx *store.Tx) any {
+	in.IdempotencyKey = ""
+	text, err := json.Marshal(in)
+	if err != nil {
+		text = fmt.Appendf(nil, "%+v", in) // plain data always marshals
+	}
+	sum := tx.HMAC("idempotency", string(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// shown is the request as the north may see it.
+func (r *Room) shown(request models.TaskRequest) models.TaskRequest {
+	request.Values = r.redact(request.Values)
+	return request
+}
+
+// redact hides the values at secret paths.
+func (r *Room) redact(values []models.Value) []models.Value {
+	shown := make([]models.Value, len(values))
+	for i, v := range values {
+		if v.Secret || r.config.IsSecret(v.Name) {
+			v.Value, v.Secret = models.Secret(v.Value).String(), true
+		}
+		shown[i] = v
+	}
+	if len(shown) == 0 {
+		return nil
+	}
+	return shown
+}
+
+func pathsOf(request models.TaskRequest) []string {
+	paths := append([]string{}, request.Paths...)
+	for _, v := range request.Values {
+		paths = append(paths, v.Name)
+	}
+	if request.ObjectPath != "" {
+		paths = append(paths, request.ObjectPath)
+	}
+	return paths
+}
+
+var openStates = []models.TaskState{models.TaskPending, models.TaskSent, models.TaskAcknowledged}
+
+// tell logs the state that the task has come to.
+func tell(tx *store.Tx, d *models.Device, t *models.Task) error {
+	e := devices.EventOf(d, models.TaskStateChanged, "task."+strings.ToLower(string(t.State)), map[string]any{"kind": t.Kind, "state": t.State})
+	e.Subject, e.SubjectVersion = models.Subject{Kind: models.KindTask, ID: t.ID}, 0
+	return events.Append(tx, e)
+}
+
+// Run expires what is due once a minute until ctx ends.
+func (r *Room) Run(ctx context.Context) {
+	for r.clock.Wait(ctx, expireEvery) == nil {
+		if _, err := r.ExpireDue(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "expire tasks", "error", err)
+		}
+	}
+}

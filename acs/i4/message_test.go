@@ -223,6 +223,11 @@ func TestRequestDetails(t *testing.T) {
 	if !slices.Equal(got, want) || m.ParameterKey != "cfg-000000007" {
 		t.Errorf("%s\n%q", m.ParameterKey, got)
 	}
+	short := one[*cwmp.SetParameterValues](t, p, &models.Request{Method: models.SetParameterValues, Without: []string{"ui.resultDesc", "ui.serverTime"},
+		Outcome: &models.Outcome{Result: models.ResultClosed, Delivery: models.DeliveryFailed}}, "")
+	if len(short.Parameters) != 2 || short.Parameters[0].Value != "34" {
+		t.Errorf("%+v", short)
+	}
 	names := one[*cwmp.GetParameterNames](t, p, &models.Request{Method: models.GetParameterNames, Path: "Device.", NextLevel: true}, "")
 	if names.ParameterPath != "Device." || !names.NextLevel {
 		t.Errorf("%+v", names)
@@ -239,6 +244,11 @@ func TestRequestErrors(t *testing.T) {
 		{Method: models.SetParameterValues},
 		{Method: models.SetParameterValues, Values: []models.Value{{Name: "no.such", Value: "1"}}},
 		{Method: models.SetParameterValues, Outcome: &models.Outcome{Result: "SURPRISE"}},
+		{Method: models.SetParameterValues, Values: []models.Value{{Name: "Device.A", Value: "\x00"}}},
+		{Method: models.SetParameterValues, Values: []models.Value{{Name: "Device.A", Type: "a b"}}},
+		{Method: models.SetParameterValues, Values: []models.Value{{Name: "Device." + strings.Repeat("a", 250)}}},
+		{Method: models.GetParameterNames, Path: "\xff"},
+		{Method: models.RebootDevice, CommandKey: strings.Repeat("k", 33)},
 		{Method: models.GetParameterValues},
 		{Method: models.GetParameterValues, Names: []string{"no.such"}},
 	} {

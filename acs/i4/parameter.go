@@ -123,7 +123,7 @@ func (f form) check(value string) (string, error) {
 		}
 		return "", models.E(models.Invalid, "must be one of "+strings.Join(f.options, ", "))
 	}
-	if !utf8.ValidString(value) || strings.ContainsFunc(value, notXML) {
+	if !inXML(value) {
 		return "", models.E(models.Invalid, "must not contain control characters")
 	}
 	if f.max > 0 && utf8.RuneCountInString(value) > f.max {
@@ -132,7 +132,9 @@ func (f form) check(value string) (string, error) {
 	return value, nil
 }
 
-// notXML tells whether XML 1.0 cannot carry r, not even escaped.
-func notXML(r rune) bool {
-	return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+// inXML tells whether XML 1.0 can carry s.
+func inXML(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+	})
 }

@@ -68,7 +68,7 @@ func TestServiceLeaves(t *testing.T) {
 		"voice.dtmfMethod":                 {"VOICE", "DTMFMethod"},
 		"sip.registerExpires":              {"VOICE", "SIP.RegisterExpires"},
 		"line.features.callWaitingEnable":  {"CALL_WAITING", "CallWaitingEnable"},
-		"line.features.mwiEnable":          {"VOICE", "Line.1.CallingFeatures.MWIEnable"},
+		"line.features.mwiEnable":          {"CALL_WAITING", "MWIEnable"},
 		"line.sip.authPassword":            {},
 		"managementServer.password":        {},
 		"line.features.callerIDEnable":     {"CALLER_ID", "CallerIDEnable"},

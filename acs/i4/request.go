@@ -2,9 +2,11 @@ package i4
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/models"
@@ -30,7 +32,7 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 		m := &cwmp.GetParameterValues{}
 		for _, name := range r.Names {
 			path, ok := p.Path(name)
-			if !ok {
+			if !ok || !inXML(path) {
 				return nil, fmt.Errorf("get values: no path for %q", name)
 			}
 			m.Names = append(m.Names, path)
@@ -40,8 +42,14 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 		}
 		return []cwmp.Message{m}, nil
 	case models.GetParameterNames:
+		if !inXML(r.Path) {
+			return nil, fmt.Errorf("get names: the path is no text of XML")
+		}
 		return []cwmp.Message{&cwmp.GetParameterNames{ParameterPath: r.Path, NextLevel: r.NextLevel}}, nil
 	case models.RebootDevice:
+		if utf8.RuneCountInString(r.CommandKey) > 32 || !inXML(r.CommandKey) {
+			return nil, fmt.Errorf("reboot: the command key is longer than 32 characters or no text of XML")
+		}
 		return []cwmp.Message{&cwmp.Reboot{CommandKey: r.CommandKey}}, nil
 	}
 	return nil, fmt.Errorf("unknown method %q", r.Method)
@@ -61,7 +69,8 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 		if err != nil {
 			return nil, fmt.Errorf("set values: %w", err)
 		}
-		values = append(values, outcome...)
+		refused := func(v models.Value) bool { return slices.Contains(r.Without, v.Name) }
+		values = append(values, slices.DeleteFunc(outcome, refused)...)
 	}
 	list := make([]placed, 0, len(values))
 	at := make(map[string]int, len(values))
@@ -85,6 +94,9 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	}
 	slices.SortStableFunc(list, func(a, b placed) int { return a.place - b.place })
 
+	if utf8.RuneCountInString(reportedKey) > 32 {
+		reportedKey = "" // TR-069 allows no more, so it cannot be repeated; an empty one is none of ours either
+	}
 	key := reportedKey
 	if r.Version > 0 {
 		key = models.ParameterKey(r.Version)
@@ -131,8 +143,17 @@ func (p *Profile) place(v models.Value) (placed, error) {
 	if t := xsdType(v.Type); t != "" {
 		value.Type = t
 	}
+	if utf8.RuneCountInString(path) > maxName || !inXML(path) {
+		return placed{}, fmt.Errorf("a name is longer than %d characters or no text of XML", maxName)
+	}
+	if !inXML(value.Value) || !typeName.MatchString(value.Type) {
+		return placed{}, fmt.Errorf("the value of %s, or its type, is no text of XML", path)
+	}
 	return value, nil
 }
+
+// typeName is what may stand in xsi:type.
+var typeName = regexp.MustCompile(`^xsd:[A-Za-z0-9]+$`)
 
 // outcome writes UI.Status and what belongs to it (examples 07, 16 and 19): nothing else while it is pending, and the time with a denial.
 func (p *Profile) outcome(o *models.Outcome, now time.Time) ([]models.Value, error) {

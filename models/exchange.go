@@ -109,6 +109,8 @@ type Request struct {
 	CommandKey string // Reboot
 	// Outcome, if set, is written behind Values as UI.Status, UI.Result and what belongs to them.
 	Outcome *Outcome
+	// Without names what the device refused of the Outcome; it is left out.
+	Without []string
 	// Version > 0: the ParameterKey becomes that of this configuration version; 0: the reported one is repeated (i4.md 0.2-7).
 	Version int64
 }

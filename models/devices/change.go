@@ -1,7 +1,6 @@
 package devices
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/softacs/softacs/models"
@@ -122,18 +121,15 @@ func Hold(tx *store.Tx, deviceID models.ID, epoch int64) (held bool, err error) 
 	return err == nil && d.SessionEpoch == epoch, err
 }
 
-// TakeWork raises the session epoch and returns it: from now on what older sessions write changes nothing (design decision 3).
-func (r *Room) TakeWork(ctx context.Context, deviceID models.ID) (epoch int64, err error) {
-	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		d, err := LockByID(tx, deviceID)
-		if err != nil {
-			return err
-		}
-		epoch = d.SessionEpoch + 1
-		return tx.DB.Model(&models.Device{}).Where("id = ?", deviceID).Update("session_epoch", epoch).Error
-	})
+// TakeWork raises the session epoch of d and returns it: from now on what older sessions write changes nothing (design decision 3).
+func TakeWork(tx *store.Tx, d *models.Device) (epoch int64, err error) {
+	held, err := LockByID(tx, d.ID)
 	if err != nil {
-		return 0, fmt.Errorf("take the work of device %s: %w", deviceID, err)
+		return 0, fmt.Errorf("take the work of device %s: %w", d.ID, err)
 	}
-	return epoch, nil
+	d.SessionEpoch = held.SessionEpoch + 1
+	if err := tx.DB.Model(&models.Device{}).Where("id = ?", d.ID).Update("session_epoch", d.SessionEpoch).Error; err != nil {
+		return 0, fmt.Errorf("take the work of device %s: %w", d.ID, err)
+	}
+	return d.SessionEpoch, nil
 }

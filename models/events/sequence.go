@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -184,4 +185,28 @@ func hashEntry(previous []byte, sequence int64, e models.AuditEntry) ([]byte, er
 	}
 	sum := sha256.Sum256(append(append([]byte{}, previous...), canonical...))
 	return sum[:], nil
+}
+
+// VerifyAudit walks the audit log from its start and returns how many entries hold; the error names the first that does not.
+func (l *Log) VerifyAudit(ctx context.Context) (held int64, err error) {
+	previous := make([]byte, sha256.Size)
+	err = l.store.View(ctx, func(tx *store.Tx) error {
+		for {
+			entries, err := gorm.G[models.AuditEntry](tx.DB).Where("sequence > ?", held).Order("sequence").Limit(chunk).Find(ctx)
+			if err != nil || len(entries) == 0 {
+				return err
+			}
+			for _, e := range entries {
+				hash, err := hashEntry(previous, held+1, e)
+				if err != nil {
+					return err
+				}
+				if *e.Sequence != held+1 || !bytes.Equal(e.PreviousHash, previous) || !bytes.Equal(e.Hash, hash) {
+					return fmt.Errorf("audit entry %d does not fit the chain", held+1)
+				}
+				previous, held = hash, held+1
+			}
+		}
+	})
+	return held, err
 }

@@ -155,3 +155,12 @@ func states(tx *store.Tx, accounts []models.ID) (map[models.ID]State, error) {
 	}
 	return found, nil
 }
+
+// IsFirst tells whether the account has no verifier yet, so that its next password is its first.
+func IsFirst(tx *store.Tx, account models.ID) (bool, error) {
+	n, err := gorm.G[models.Credential](tx.DB).Where("account_id = ?", account).Count(tx.Context(), "*")
+	if err != nil {
+		return false, fmt.Errorf("count the verifiers of account %s: %w", account, err)
+	}
+	return n == 0, nil
+}

@@ -163,3 +163,6 @@ func (r *Room) LockedFor(tx *store.Tx, number models.Number, account models.ID, 
 	}
 	return Lock{RetryAfter: seconds(c.locked(tx.Now)), Failures: c.pair.Failures}, nil
 }
+
+// Tries is how many failures in a row lock a number for a device (UI.Limit).
+func (r *Room) Tries() int { return r.config.Lockout.Tries }

@@ -1,0 +1,381 @@
+// Package clients plays the flows of interface I4 with the soft clients, step by step: get password (i4.md B.1), authenticate (B.2), and the
+// work that waits for a device's session (B.10).
+//
+// It owns the order of the checks and what a client is told; every rule about a noun is its room's. It refuses to know HTTP, SOAP, paths and
+// numbers: a Visit speaks in the nouns of models/exchange.go, and acs/session carries it.
+package clients
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/passwords"
+	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/store"
+	"github.com/softacs/softacs/models/tasks"
+)
+
+// Config is how the flows are played.
+type Config struct {
+	Plan models.NumberPlan
+	// AntiEnumeration: what an account's existence would tell is not told before a correct proof.
+	AntiEnumeration bool
+	// Pad is how long the answer to GETPWD takes at least, so that its time tells nothing either; a tenth of it is jitter.
+	Pad time.Duration
+	// ChallengeTTL is how long a challenge may be answered (AU.ChallengeTTL).
+	ChallengeTTL time.Duration
+	// RetryAfter is what a successful GETPWD tells to wait, in seconds: the limit per number.
+	RetryAfter int
+	// ReportAlready: a REGISTER that changes nothing gets ALREADY_DONE instead of the whole delivery.
+	ReportAlready bool
+	// MinVersion is the software version below which a client type is refused; a type left out has none.
+	MinVersion map[models.ClientType]string
+	Policy     bindings.Policy
+}
+
+// Rooms are what the flows are played with.
+type Rooms struct {
+	Accounts      *accounts.Room
+	Configuration *configuration.Room
+	Devices       *devices.Room
+	Passwords     *passwords.Room
+	SMS           *sms.Room
+	Tasks         *tasks.Room
+}
+
+// Room opens visits.
+type Room struct {
+	store  *store.Store
+	clock  models.Clock
+	config Config
+	Rooms
+}
+
+// New builds the room.
+func New(s *store.Store, clock models.Clock, rooms Rooms, c Config) *Room {
+	return &Room{store: s, clock: clock, config: c, Rooms: rooms}
+}
+
+// flow is one thing that happens in a visit. next returns nil when the flow has nothing more to ask.
+type flow interface {
+	next(ctx context.Context) (*models.Request, error)
+	answer(ctx context.Context, reply models.Reply) error
+	// broke tells that the session ended while a request of the flow was out.
+	broke(ctx context.Context) error
+}
+
+// Visit is one session of a device. Its methods are called one at a time.
+type Visit struct {
+	room  *Room
+	in    *models.Inform
+	trust models.Trust
+	// device is the row; nil until an unknown device has proved itself.
+	device *models.Device
+	// key is the ParameterKey that the device holds at this moment.
+	key   string
+	flows []flow
+	out   bool
+
+	// epoch is that under which this session holds the device's work; 0: not yet.
+	epoch int64
+	// began: the session has read what became of an older one's delivery. configured: nothing more of the configuration goes out in it.
+	// renewed: it has given new HTTP credentials. newest: the device presented the newest of its credentials.
+	began, configured, renewed, newest bool
+}
+
+// Arrive opens the visit of a device that sent in. d is its row, nil for an unknown one; it decides nothing that needs the empty POST. At L1
+// it takes note that the device was heard of.
+func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, trust models.Trust, previousCredential bool) (*Visit, error) {
+	v := &Visit{room: r, in: in, trust: trust, device: d, key: in.ParameterKey, newest: !previousCredential}
+	if in.Has(models.EventBootstrap) {
+		v.key = "" // whatever it reports: after a factory reset it is owed everything
+	}
+	if trust >= models.L1 {
+		if err := v.heard(v.as(ctx), previousCredential); err != nil {
+			return nil, err
+		}
+	}
+	v.plan()
+	return v, nil
+}
+
+// plan lists the flows in the order of i4.md A.5-9.
+func (v *Visit) plan() {
+	imsClient := v.clientType() != models.Generic
+	if imsClient && v.in.Has(models.EventGetPassword) {
+		v.flows = append(v.flows, &getPassword{Visit: v})
+	}
+	register := imsClient && v.in.Has(models.EventRegister)
+	if register {
+		v.flows = append(v.flows, newRegistration(v))
+	}
+	bound := v.trust >= models.L1 && !v.device.AccountID.IsZero()
+	if imsClient && !register && !bound && v.mustReauthenticate() {
+		v.flows = append(v.flows, &tell{outcome: models.Outcome{Result: models.ResultReauthRequired, Delivery: models.DeliveryFailed}})
+	}
+	if v.trust >= models.L1 {
+		v.flows = append(v.flows, &service{Visit: v})
+	}
+}
+
+// mustReauthenticate tells whether a device without binding gets Status 12: a revoked one for any event (resolutions 11), a registered one
+// that nobody is bound to (resolutions 7), and a stranger for any event that needs credentials (i4.md A.2-3).
+func (v *Visit) mustReauthenticate() bool {
+	if v.in.Has(models.EventGetPassword) {
+		return false
+	}
+	if v.device != nil && v.device.Revoked || v.trust >= models.L1 {
+		return true
+	}
+	for _, e := range v.in.Events {
+		if !e.L0 {
+			return true
+		}
+	}
+	return false
+}
+
+// clientType is the registered type, else what the client says (resolutions 42).
+func (v *Visit) clientType() models.ClientType {
+	if v.device != nil {
+		return v.device.ClientType
+	}
+	return v.in.ClientType
+}
+
+// Next says what to ask of the device; nil when nothing is left.
+func (v *Visit) Next(ctx context.Context) (*models.Request, error) {
+	for len(v.flows) > 0 {
+		request, err := v.flows[0].next(v.as(ctx))
+		if err != nil || request != nil {
+			v.out = request != nil
+			return request, err
+		}
+		v.flows = v.flows[1:]
+	}
+	return nil, nil
+}
+
+// Answer takes the reply to the last Request.
+func (v *Visit) Answer(ctx context.Context, reply models.Reply) error {
+	v.out = false
+	return v.flows[0].answer(v.as(ctx), reply)
+}
+
+// Transfer takes a TransferComplete. The platform has asked for no transfer so far, so all there is to do is to say that it came.
+func (v *Visit) Transfer(ctx context.Context, t models.Transfer) error {
+	slog.InfoContext(ctx, "a transfer that nobody asked for is complete", "device", v.in.Key, "commandKey", t.CommandKey)
+	return nil
+}
+
+// End is called once, when the session is over; err is not nil if it broke while a request was out.
+func (v *Visit) End(ctx context.Context, err error) {
+	if !v.out || len(v.flows) == 0 {
+		return
+	}
+	if e := v.flows[0].broke(v.as(ctx)); e != nil {
+		slog.ErrorContext(ctx, "give back the work of a broken session", "device", v.in.Key, "error", e)
+	}
+}
+
+// as names who acts in this visit: the device, or the platform for a device without row.
+func (v *Visit) as(ctx context.Context) context.Context {
+	actor := models.System("acs")
+	if v.device != nil {
+		actor = models.ByDevice(v.device.ID, string(v.device.Key))
+	}
+	origin := models.OriginFrom(ctx)
+	origin.RemoteAddress = v.in.RemoteAddress
+	return models.WithOrigin(models.WithActor(ctx, actor), origin)
+}
+
+// heard takes note of an Inform at L1. A plain heartbeat that reports nothing new costs no statement here.
+func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
+	d := v.device
+	v.seen()
+	credentials, err := v.room.Devices.Credentials(d)
+	if err != nil {
+		return err
+	}
+	confirmed := !previousCredential && len(credentials.Previous) > 0
+	login := v.in.Get(loginSessionID)
+	login = v.newLogin(login)
+	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
+	if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
+		return err
+	}
+	if boot || v.in.Has(models.EventMReboot) {
+		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
+			return err
+		}
+	}
+	if !confirmed && login == "" && !bootstrap && !changed && d.Reachability == models.Online {
+		return nil
+	}
+	return v.room.store.InTx(ctx, func(tx *store.Tx) error {
+		if confirmed {
+			if err := devices.ConfirmCredentials(tx, d); err != nil {
+				return err
+			}
+			if _, err := bindings.Confirm(tx, d.ID); err != nil {
+				return err
+			}
+		}
+		if login != "" {
+			if err := devices.SetLogin(tx, d, login); err != nil {
+				return err
+			}
+		}
+		if bootstrap {
+			if err := events.Append(tx, devices.EventOf(d, models.DeviceBootstrap, "client.bootstrap", nil)); err != nil {
+				return err
+			}
+		}
+		if changed {
+			names := map[string]any{"paths": paths(v.in.Raw)}
+			if err := events.Append(tx, devices.EventOf(d, models.DeviceParameterChanged, "client.value_changed", names)); err != nil {
+				return err
+			}
+		}
+		return devices.SetOnline(tx, d, tx.Now)
+	})
+}
+
+// newLogin returns the login session that the Inform opens (resolutions 16), empty if it is the known one or none.
+func (v *Visit) newLogin(session string) string {
+	opens := v.in.Has(models.EventRegister) || v.in.Has(models.EventBoot) || v.in.Has(models.EventPeriodic)
+	if !opens || session == v.device.LoginSessionID || len(session) > maxLoginSessionID {
+		return ""
+	}
+	return session
+}
+
+// seen notes the device's presence in memory.
+func (v *Visit) seen() {
+	now := v.room.clock.Now()
+	p := models.DevicePresence{DeviceID: v.device.ID, LastInformAt: now, IPAddress: v.in.RemoteAddress}
+	if v.in.Has(models.EventBoot) || v.in.Has(models.EventBootstrap) {
+		p.LastBootAt = now
+	}
+	if !v.in.CurrentTime.IsZero() {
+		p.ClockSkewSeconds = int64(now.Sub(v.in.CurrentTime) / time.Second)
+	}
+	v.room.Devices.Seen(v.device.ID, p)
+}
+
+func paths(values []models.Value) []string {
+	list := make([]string, 0, len(values))
+	for _, value := range values {
+		list = append(list, value.Name)
+	}
+	return list
+}
+
+// tell is a flow of one message that expects nothing of the answer: a client that knows none of its parameters is none the worse.
+type tell struct {
+	outcome models.Outcome
+	told    bool
+}
+
+func (f *tell) next(context.Context) (*models.Request, error) {
+	if f.told {
+		return nil, nil
+	}
+	f.told = true
+	return &models.Request{Method: models.SetParameterValues, Outcome: &f.outcome}, nil
+}
+
+func (*tell) answer(context.Context, models.Reply) error { return nil }
+func (*tell) broke(context.Context) error                { return nil }
+
+// internalError is what a client hears of an error that is none of its business (Status 50).
+func internalError(ctx context.Context, what string, v *Visit, err error) models.Outcome {
+	slog.ErrorContext(ctx, "a flow ended with an internal error", "flow", what, "device", v.in.Key, "error", err)
+	return models.Outcome{Result: models.ResultInternal, Delivery: models.DeliveryFailed, RetryAfter: internalRetry}
+}
+
+const (
+	internalRetry     = 60 // seconds
+	maxLoginSessionID = 32 // SC.LoginSessionId is string(32)
+)
+
+// Logical names of what the flows read and write themselves.
+const (
+	clientTypeName = "softClient.clientType"
+	loginSessionID = "softClient.loginSessionId"
+	userName       = "ui.userName"
+	requestID      = "ui.requestId"
+	mdn            = "ui.mdn"
+	mode           = "auth.mode"
+	algorithm      = "auth.algorithm"
+	purpose        = "auth.purpose"
+	clientNonce    = "auth.clientNonce"
+	serverNonce    = "auth.serverNonce"
+	salt           = "auth.salt"
+	iterations     = "auth.iterations"
+	challengeTTL   = "auth.challengeTTL"
+	proof          = "auth.proof"
+	timestamp      = "auth.timestamp"
+	serverProof    = "auth.serverProof"
+	acsUsername    = "managementServer.username"
+	acsPassword    = "managementServer.password"
+	softwareName   = "deviceInfo.softwareVersion"
+)
+
+// malformed is Status 40 about one parameter.
+func malformed(name string) models.Outcome {
+	return models.Outcome{Result: models.ResultMalformed, Delivery: models.DeliveryFailed, Detail: name}
+}
+
+// denied is a refusal without further facts.
+func denied(result models.Result) models.Outcome {
+	return models.Outcome{Result: result, Delivery: models.DeliveryFailed}
+}
+
+// isHex tells whether s is n hex digits of either case (resolutions 19).
+func isHex(s string, n int) bool {
+	if len(s) != n {
+		return false
+	}
+	for _, c := range s {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// security appends a SECURITY event about the account if there is one, else about the device; about neither there is none (resolutions 40).
+func security(tx *store.Tx, code string, a *models.Account, d *models.Device, fields map[string]any) error {
+	e := models.Event{Type: models.Security, Payload: models.DocOf(map[string]any{"code": code})}
+	for name, value := range fields {
+		e.Payload.V[name] = value
+	}
+	if d != nil {
+		e.Subject = models.Subject{Kind: models.KindDevice, ID: d.ID}
+		e.SubjectVersion, e.DeviceID, e.ClientType, e.Region = d.Version, d.ID, d.ClientType, d.Region
+		e.Payload.V["device"], e.Payload.V["clientType"] = d.ID, d.ClientType
+	}
+	if a != nil {
+		e.Subject = models.Subject{Kind: models.KindAccount, ID: a.ID}
+		e.SubjectVersion, e.AccountID, e.AccountExternalID, e.Region = a.Version, a.ID, a.ExternalID, a.Region
+		e.Payload.V["account"] = a.ID
+	}
+	if e.Subject.ID.IsZero() {
+		return nil
+	}
+	if err := events.Append(tx, e); err != nil {
+		return fmt.Errorf("security event %s: %w", code, err)
+	}
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
@@ -23,7 +24,7 @@ func (f *registration) authenticate(ctx context.Context, given string) error {
 	refused := false
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
 		d, f.own, f.delivery, refused = nil, nil, nil, false
-		a, err := f.room.Accounts.ForNumber(tx, f.message.Number)
+		a, err := accounts.LockForNumber(tx, f.message.Number)
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/softacs/softacs/models"
-	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
@@ -43,7 +42,6 @@ type Config struct {
 
 // Rooms are what the flows are played with.
 type Rooms struct {
-	Accounts      *accounts.Room
 	Configuration *configuration.Room
 	Devices       *devices.Room
 	Passwords     *passwords.Room

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/store"
@@ -117,7 +118,7 @@ func (f *getPassword) look(ctx context.Context, q passwords.Request) (prior *mod
 
 func (f *getPassword) limited(ctx context.Context, q passwords.Request, wait int) (models.Outcome, error) {
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
-		a, err := f.room.Accounts.ForNumber(tx, q.Number)
+		a, err := accounts.ForNumber(tx, q.Number)
 		if err != nil {
 			return err
 		}
@@ -129,7 +130,7 @@ func (f *getPassword) limited(ctx context.Context, q passwords.Request, wait int
 // eligible finds the account and what stands in its way; refusal is empty for one that gets a password.
 func (f *getPassword) eligible(ctx context.Context, number, mobile models.Number) (a *models.Account, refusal models.Result, err error) {
 	err = f.room.store.View(ctx, func(tx *store.Tx) (err error) {
-		a, err = f.room.Accounts.ForNumber(tx, number)
+		a, err = accounts.ForNumber(tx, number)
 		return err
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/store"
@@ -103,7 +104,7 @@ func (f *registration) tryChallenge(ctx context.Context) (*models.Request, error
 	var account models.ID
 	var refusal *models.Outcome
 	err := f.room.store.View(ctx, func(tx *store.Tx) error {
-		a, err := f.room.Accounts.ForNumber(tx, f.message.Number)
+		a, err := accounts.ForNumber(tx, f.message.Number)
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,11 @@ func Bind(tx *store.Tx, d *models.Device, a *models.Account, method models.Bindi
 		ClientType: d.ClientType, State: models.BindingPending, LineIndex: line, BoundAt: tx.Now,
 		Method: method, BoundByKind: by.Kind, BoundByID: by.ID, BoundByName: by.Name,
 	}
-	if err := gorm.G[models.Binding](tx.DB).Create(tx.Context(), b); err != nil {
+	err = gorm.G[models.Binding](tx.DB).Create(tx.Context(), b)
+	if store.IsDuplicate(err) {
+		return Bind(tx, d, a, method, by) // somebody was faster; what they left is there to be seen now
+	}
+	if err != nil {
 		return nil, false, fmt.Errorf("bind device %s: %w", d.ID, err)
 	}
 	if err := devices.SetAccount(tx, d.ID, a); err != nil {

@@ -118,16 +118,17 @@ func (r *Room) lookupStatement(ctx context.Context) (*sql.Stmt, error) {
 // LockByID reads a device and holds its row until the commit, so that changes of one device come one after the other.
 // It returns NOT_FOUND if there is none.
 func LockByID(tx *store.Tx, id models.ID) (*models.Device, error) {
-	return take(tx, tx.Locked().Where("id = ?", id))
+	return take(tx.Locked().Where("id = ?", id))
 }
 
 // LockByKey is LockByID for the device of that key.
 func LockByKey(tx *store.Tx, key models.DeviceKey) (*models.Device, error) {
-	return take(tx, tx.Locked().Where("device_key = ?", key))
+	return take(tx.Locked().Where("device_key = ?", key))
 }
 
-func take(tx *store.Tx, q *gorm.DB) (*models.Device, error) {
-	d, err := gorm.G[models.Device](q).Take(tx.Context())
+func take(q *gorm.DB) (*models.Device, error) {
+	var d models.Device
+	err := q.Take(&d).Error // not gorm.G, which forgets the lock
 	if store.IsMissing(err) {
 		return nil, models.E(models.NotFound, "there is no such device")
 	}

@@ -32,7 +32,7 @@ func (ref Ref) Where(q *gorm.DB) *gorm.DB {
 // LockByRef reads the device that ref names and holds its row. A device outside the regions in which the actor holds p is NOT_FOUND, like one
 // that does not exist (resolutions 68).
 func LockByRef(tx *store.Tx, ref Ref, p models.Permission) (*models.Device, error) {
-	return take(tx, store.InScope(ref.Where(tx.Locked()), "region", models.ActorFrom(tx.Context()).Scope(p)))
+	return take(store.InScope(ref.Where(tx.Locked()), "region", models.ActorFrom(tx.Context()).Scope(p)))
 }
 
 // ByRef returns the device, nil if it does not exist or is out of scope.

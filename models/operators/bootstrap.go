@@ -86,13 +86,15 @@ func (r *Room) Bootstrap(ctx context.Context, b Bootstrap) (generated models.Sec
 // makeRoles returns the id of the role admin.
 func makeRoles(tx *store.Tx) (admin models.ID, err error) {
 	for _, b := range builtIn {
-		role, err := gorm.G[models.Role](tx.Locked()).Where("name = ?", b.name).Take(tx.Context())
+		var role models.Role
+		err := tx.Locked().Where("name = ?", b.name).Take(&role).Error
 		if store.IsMissing(err) {
 			role = models.Role{ID: models.NewID(), Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now, Name: b.name,
 				Permissions: models.DocOf(b.permissions), Regions: models.DocOf([]string{})}
 			err = gorm.G[models.Role](tx.DB).Create(tx.Context(), &role)
 			if store.IsDuplicate(err) { // another replica starts too
-				role, err = gorm.G[models.Role](tx.Locked()).Where("name = ?", b.name).Take(tx.Context())
+				role = models.Role{}
+				err = tx.Locked().Where("name = ?", b.name).Take(&role).Error
 			}
 		}
 		if err != nil {
@@ -146,7 +148,8 @@ func (r *Room) makeAdmin(ctx context.Context, role models.ID, password models.Se
 func (r *Room) makeClient(ctx context.Context, role models.ID, b Bootstrap) error {
 	return r.store.InTx(ctx, func(tx *store.Tx) error {
 		r.forget(tx)
-		c, err := gorm.G[models.APIClient](tx.Locked()).Where("client_id = ?", b.APIClientID).Take(tx.Context())
+		var c models.APIClient
+		err := tx.Locked().Where("client_id = ?", b.APIClientID).Take(&c).Error
 		if store.IsMissing(err) {
 			c = models.APIClient{ID: models.NewID(), Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now, ClientID: b.APIClientID,
 				SecretHash: hashOf(b.APIClientSecret), RoleIDs: models.DocOf([]models.ID{role}), Enabled: true,

@@ -136,7 +136,8 @@ func checkName(pattern *regexp.Regexp, name, field string) error {
 }
 
 // SaveOperator makes or changes a person. Roles may be added only by who holds all that they grant, and so may a password be set; the last
-// enabled OPERATOR_ADMIN stays (POLICY_DENIED). A new password, and disabling, end the operator's sign-ins.
+// enabled OPERATOR_ADMIN stays (POLICY_DENIED). A new password, and disabling, end the operator's sign-ins. Making one that exists with the same
+// content and password changes nothing.
 func (r *Room) SaveOperator(ctx context.Context, in SaveOperatorInput) (o *models.Operator, err error) {
 	if err := need(ctx); err != nil {
 		return nil, err
@@ -159,7 +160,14 @@ func (r *Room) SaveOperator(ctx context.Context, in SaveOperatorInput) (o *model
 		if err != nil {
 			return err
 		}
-		same := now != nil && now.Username == in.Username && slices.Equal(now.RoleIDs.V, in.RoleIDs) && now.Enabled == in.Enabled && hash == ""
+		same := now != nil && now.Username == in.Username && slices.Equal(now.RoleIDs.V, in.RoleIDs) && now.Enabled == in.Enabled
+		if same && hash != "" && in.ID.IsZero() { // a repeat of what made it
+			if same, err = r.passwords.check(ctx, now.PasswordHash, in.InitialPassword); err != nil {
+				return err
+			}
+		} else if hash != "" {
+			same = false
+		}
 		if same {
 			o = now
 			return nil
@@ -206,7 +214,7 @@ func (r *Room) change(ctx context.Context, f func(tx *store.Tx) error) error {
 	return r.store.InTx(ctx, func(tx *store.Tx) error {
 		r.forget(tx)
 		// The row of the role admin is the mutex: otherwise two admins could disable each other at once.
-		if _, err := gorm.G[models.Role](tx.Locked()).Where("name = ?", adminRole).Find(tx.Context()); err != nil {
+		if err := tx.Locked().Where("name = ?", adminRole).Find(&[]models.Role{}).Error; err != nil {
 			return err
 		}
 		before, err := administered(tx)
@@ -304,7 +312,8 @@ func current[T any](tx *store.Tx, id models.ID, expected *int64, column, name st
 	if !id.IsZero() {
 		q = tx.Locked().Where("id = ?", id)
 	}
-	row, err := gorm.G[T](q).Take(tx.Context())
+	var row T
+	err := q.Take(&row).Error
 	if store.IsMissing(err) {
 		if id.IsZero() {
 			return nil, nil

@@ -59,8 +59,8 @@ func (r *Room) judge(tx *store.Tx, o models.Operator, right bool) (session Sessi
 		return session, false, events.Audit(tx, audit)
 	}
 	audit.Subject = models.Subject{Kind: models.KindOperator, ID: o.ID}
-	now, err := gorm.G[models.Operator](tx.Locked()).Where("id = ?", o.ID).Take(tx.Context())
-	if err != nil {
+	var now models.Operator
+	if err := tx.Locked().Where("id = ?", o.ID).Take(&now).Error; err != nil {
 		return session, false, err
 	}
 	locked := now.LockedUntil > tx.Now
@@ -145,7 +145,8 @@ func (r *Room) Refresh(ctx context.Context, token models.Secret) (session Sessio
 
 // lockSession reads a live refresh token with its operator and holds the row; nil if there is none.
 func lockSession(tx *store.Tx, token models.Secret) (*models.OperatorSession, *models.Operator, error) {
-	s, err := gorm.G[models.OperatorSession](tx.Locked()).Where("token_hash = ?", hashOf(token)).Take(tx.Context())
+	var s models.OperatorSession
+	err := tx.Locked().Where("token_hash = ?", hashOf(token)).Take(&s).Error
 	if store.IsMissing(err) || err == nil && (!s.RevokedAt.IsZero() || s.ExpiresAt <= tx.Now) {
 		return nil, nil, nil
 	}

@@ -212,8 +212,8 @@ func (r *Room) Rebooted(ctx context.Context, d *models.Device) error {
 	})
 	if err == nil && n > 0 {
 		err = r.store.InTx(ctx, func(tx *store.Tx) error {
-			tasks, err := gorm.G[models.Task](tx.Locked()).Where(waiting, states, d.ID, models.Reboot).Find(tx.Context())
-			if err != nil {
+			var tasks []models.Task
+			if err := tx.Locked().Where(waiting, states, d.ID, models.Reboot).Find(&tasks).Error; err != nil {
 				return err
 			}
 			for i := range tasks {

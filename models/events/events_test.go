@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/events"
@@ -240,9 +241,23 @@ func TestOnceInParallel(t *testing.T) {
 		if _, replayed, err := once(stranger, s, "k", "other", func() {}); replayed || err != nil {
 			t.Error("another client's key:", replayed, err)
 		}
-		clock.Advance(8 * 24 * 3600e9)
+		clock.Advance(8 * 24 * time.Hour)
 		if _, replayed, err := once(ctx, s, "k", "other", func() {}); replayed || err != nil {
 			t.Error("after a week:", replayed, err)
+		}
+		clock.Advance(8 * 24 * time.Hour)
+		if err := events.New(s, clock).Clean(ctx); err != nil {
+			t.Fatal(err)
+		}
+		err := s.View(ctx, func(tx *store.Tx) error {
+			var left int64
+			if err := tx.DB.Table("deeds").Count(&left).Error; err != nil || left != 0 {
+				t.Error("left after cleaning:", left, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package events
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -53,8 +54,8 @@ func Once[T any](tx *store.Tx, mutation, key string, input any) (prior *T, err e
 	if !store.IsDuplicate(err) {
 		return nil, fmt.Errorf("claim the idempotency key of %s: %w", mutation, err)
 	}
-	done, err := gorm.G[deed](tx.Locked()).Where(&deed{ActorID: d.ActorID, Mutation: mutation, IdempotencyKey: key}).Take(tx.Context())
-	if err != nil {
+	var done deed
+	if err := tx.Locked().Where(&deed{ActorID: d.ActorID, Mutation: mutation, IdempotencyKey: key}).Take(&done).Error; err != nil {
 		return nil, fmt.Errorf("read the record of %s: %w", mutation, err)
 	}
 	if done.CreatedAt.Add(remembered) < tx.Now {
@@ -80,3 +81,27 @@ func Done(tx *store.Tx, mutation, key string, result any) error {
 	}
 	return nil
 }
+
+// Clean deletes the records of mutations whose keys are remembered no longer, at most 1,000 a statement.
+func (l *Log) Clean(ctx context.Context) error {
+	for {
+		var deleted int64
+		err := l.store.InTx(ctx, func(tx *store.Tx) error {
+			old, err := gorm.G[deed](tx.DB).Where("created_at < ?", tx.Now.Add(-remembered)).Order("created_at").Limit(cleaned).Find(ctx)
+			if err != nil || len(old) == 0 {
+				return err
+			}
+			done := tx.DB.Delete(&old)
+			deleted = done.RowsAffected
+			return done.Error
+		})
+		if err != nil {
+			return fmt.Errorf("clean up old idempotency keys: %w", err)
+		}
+		if deleted == 0 {
+			return nil
+		}
+	}
+}
+
+const cleaned = 1000

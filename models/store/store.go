@@ -136,7 +136,8 @@ func (tx *Tx) Context() context.Context { return tx.DB.Statement.Context }
 // AfterCommit runs f once the transaction has committed; never if it rolls back.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
-// Locked is tx.DB whose reads hold their rows until the commit, so that what was read is still true when it is written.
+// Locked is tx.DB whose reads hold their rows until the commit, so that what was read is still true when it is written. Use it with plain
+// GORM: gorm.G starts a fresh statement and would drop the lock.
 func (tx *Tx) Locked() *gorm.DB {
 	if lock := tx.store.engine.lockRows(); lock != "" {
 		return tx.DB.Clauses(clause.Locking{Strength: lock})

@@ -11,7 +11,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/softacs/softacs/graph/model"
+	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/configuration"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -25,19 +27,17 @@ type DeviceResolver interface {
 	LastBootAt(ctx context.Context, obj *models.Device) (*models.Time, error)
 	NextInformDueAt(ctx context.Context, obj *models.Device) (*models.Time, error)
 	IPAddress(ctx context.Context, obj *models.Device) (*string, error)
+	Reachability(ctx context.Context, obj *models.Device) (models.Reachability, error)
 
 	ClockSkewSeconds(ctx context.Context, obj *models.Device) (*int, error)
 	Parameters(ctx context.Context, obj *models.Device, pathPrefix string, first int, after *string) (*model.DeviceParameterConnection, error)
 	Bindings(ctx context.Context, obj *models.Device, state *models.BindingState, first int, after *string) (*model.BindingConnection, error)
 
-	Configuration(ctx context.Context, obj *models.Device) (*model.DeviceConfiguration, error)
+	Configuration(ctx context.Context, obj *models.Device) (*configuration.View, error)
 	Login(ctx context.Context, obj *models.Device) (*model.DeviceLogin, error)
 
 	Tasks(ctx context.Context, obj *models.Device, state *models.TaskState, first int, after *string) (*model.DeviceTaskConnection, error)
 	Events(ctx context.Context, obj *models.Device, first int, after *string) (*model.EventConnection, error)
-}
-type DeviceConnectionResolver interface {
-	TotalCount(ctx context.Context, obj *model.DeviceConnection) (*int64, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -601,7 +601,7 @@ func (ec *executionContext) _Device_reachability(ctx context.Context, field grap
 			return ec.fieldContext_Device_reachability(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Reachability, nil
+			return ec.Resolvers.Device().Reachability(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v models.Reachability) graphql.Marshaler {
@@ -612,7 +612,30 @@ func (ec *executionContext) _Device_reachability(ctx context.Context, field grap
 	)
 }
 func (ec *executionContext) fieldContext_Device_reachability(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Device", field, false, false, "Reachability")
+	return graphql.NewScalarFieldContext("Device", field, true, true, "Reachability")
+}
+
+func (ec *executionContext) _Device_reauthRequired(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_reauthRequired(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReauthRequired, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_reauthRequired(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Device", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _Device_clockSkewSeconds(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
@@ -761,8 +784,8 @@ func (ec *executionContext) _Device_configuration(ctx context.Context, field gra
 			return ec.Resolvers.Device().Configuration(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.DeviceConfiguration) graphql.Marshaler {
-			return ec.marshalNDeviceConfiguration2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceConfiguration(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *configuration.View) graphql.Marshaler {
+			return ec.marshalNDeviceConfiguration2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚋconfigurationᚐView(ctx, selections, v)
 		},
 		true,
 		true,
@@ -924,7 +947,7 @@ func (ec *executionContext) fieldContext_Device_events(ctx context.Context, fiel
 	return fc, nil
 }
 
-func (ec *executionContext) _DeviceConfiguration_desiredKey(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConfiguration) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConfiguration_desiredKey(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -947,7 +970,7 @@ func (ec *executionContext) fieldContext_DeviceConfiguration_desiredKey(_ contex
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "String")
 }
 
-func (ec *executionContext) _DeviceConfiguration_appliedKey(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConfiguration) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConfiguration_appliedKey(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -959,8 +982,8 @@ func (ec *executionContext) _DeviceConfiguration_appliedKey(ctx context.Context,
 			return obj.AppliedKey, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
 		},
 		true,
 		false,
@@ -970,7 +993,7 @@ func (ec *executionContext) fieldContext_DeviceConfiguration_appliedKey(_ contex
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "String")
 }
 
-func (ec *executionContext) _DeviceConfiguration_state(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConfiguration) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConfiguration_state(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -993,7 +1016,7 @@ func (ec *executionContext) fieldContext_DeviceConfiguration_state(_ context.Con
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "ConfigurationState")
 }
 
-func (ec *executionContext) _DeviceConfiguration_failure(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConfiguration) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConfiguration_failure(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1005,8 +1028,8 @@ func (ec *executionContext) _DeviceConfiguration_failure(ctx context.Context, fi
 			return obj.Failure, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1016,7 +1039,7 @@ func (ec *executionContext) fieldContext_DeviceConfiguration_failure(_ context.C
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "String")
 }
 
-func (ec *executionContext) _DeviceConfiguration_unsupportedPaths(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConfiguration) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConfiguration_unsupportedPaths(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1039,7 +1062,7 @@ func (ec *executionContext) fieldContext_DeviceConfiguration_unsupportedPaths(_ 
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "String")
 }
 
-func (ec *executionContext) _DeviceConfiguration_changedAt(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConfiguration) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConfiguration_changedAt(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1062,7 +1085,7 @@ func (ec *executionContext) fieldContext_DeviceConfiguration_changedAt(_ context
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "DateTime")
 }
 
-func (ec *executionContext) _DeviceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *types.DeviceConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1074,8 +1097,8 @@ func (ec *executionContext) _DeviceConnection_edges(ctx context.Context, field g
 			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*model.DeviceEdge) graphql.Marshaler {
-			return ec.marshalNDeviceEdge2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*types.DeviceEdge) graphql.Marshaler {
+			return ec.marshalNDeviceEdge2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐDeviceEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1094,7 +1117,7 @@ func (ec *executionContext) fieldContext_DeviceConnection_edges(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _DeviceConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *types.DeviceConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1126,7 +1149,7 @@ func (ec *executionContext) fieldContext_DeviceConnection_nodes(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _DeviceConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *types.DeviceConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1138,8 +1161,8 @@ func (ec *executionContext) _DeviceConnection_pageInfo(ctx context.Context, fiel
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *types.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1158,7 +1181,7 @@ func (ec *executionContext) fieldContext_DeviceConnection_pageInfo(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _DeviceConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.DeviceConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *types.DeviceConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1167,7 +1190,7 @@ func (ec *executionContext) _DeviceConnection_totalCount(ctx context.Context, fi
 			return ec.fieldContext_DeviceConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.DeviceConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
@@ -1178,10 +1201,10 @@ func (ec *executionContext) _DeviceConnection_totalCount(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_DeviceConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("DeviceConnection", field, true, true, "Long")
+	return graphql.NewScalarFieldContext("DeviceConnection", field, true, false, "Long")
 }
 
-func (ec *executionContext) _DeviceEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.DeviceEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *types.DeviceEdge) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1204,7 +1227,7 @@ func (ec *executionContext) fieldContext_DeviceEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("DeviceEdge", field, false, false, "String")
 }
 
-func (ec *executionContext) _DeviceEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.DeviceEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeviceEdge_node(ctx context.Context, field graphql.CollectedField, obj *types.DeviceEdge) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1473,8 +1496,8 @@ func (ec *executionContext) _DeviceParameterConnection_pageInfo(ctx context.Cont
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *types.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2102,7 +2125,13 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 					return ec._Device_ipAddress(ctx, field, obj)
 				})
 		case "reachability":
-			out.Values[i] = ec._Device_reachability(ctx, field, obj)
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_reachability(ctx, field, obj)
+				})
+		case "reauthRequired":
+			out.Values[i] = ec._Device_reauthRequired(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -2177,7 +2206,7 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 
 var deviceConfigurationImplementors = []string{"DeviceConfiguration"}
 
-func (ec *executionContext) _DeviceConfiguration(ctx context.Context, sel ast.SelectionSet, obj *model.DeviceConfiguration) graphql.Marshaler {
+func (ec *executionContext) _DeviceConfiguration(ctx context.Context, sel ast.SelectionSet, obj *configuration.View) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deviceConfigurationImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2235,7 +2264,7 @@ func (ec *executionContext) _DeviceConfiguration(ctx context.Context, sel ast.Se
 
 var deviceConnectionImplementors = []string{"DeviceConnection"}
 
-func (ec *executionContext) _DeviceConnection(ctx context.Context, sel ast.SelectionSet, obj *model.DeviceConnection) graphql.Marshaler {
+func (ec *executionContext) _DeviceConnection(ctx context.Context, sel ast.SelectionSet, obj *types.DeviceConnection) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deviceConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2284,7 +2313,7 @@ func (ec *executionContext) _DeviceConnection(ctx context.Context, sel ast.Selec
 
 var deviceEdgeImplementors = []string{"DeviceEdge"}
 
-func (ec *executionContext) _DeviceEdge(ctx context.Context, sel ast.SelectionSet, obj *model.DeviceEdge) graphql.Marshaler {
+func (ec *executionContext) _DeviceEdge(ctx context.Context, sel ast.SelectionSet, obj *types.DeviceEdge) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deviceEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2588,7 +2617,7 @@ func (ec *executionContext) marshalNDevice2ᚖgithubᚗcomᚋsoftacsᚋsoftacs�
 	return ec._Device(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNDeviceConfiguration2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceConfiguration(ctx context.Context, sel ast.SelectionSet, v *model.DeviceConfiguration) graphql.Marshaler {
+func (ec *executionContext) marshalNDeviceConfiguration2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚋconfigurationᚐView(ctx context.Context, sel ast.SelectionSet, v *configuration.View) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "DeviceConfiguration!")
 		return graphql.Null
@@ -2596,7 +2625,7 @@ func (ec *executionContext) marshalNDeviceConfiguration2ᚖgithubᚗcomᚋsoftac
 	return ec._DeviceConfiguration(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNDeviceConnection2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceConnection(ctx context.Context, sel ast.SelectionSet, v *model.DeviceConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNDeviceConnection2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐDeviceConnection(ctx context.Context, sel ast.SelectionSet, v *types.DeviceConnection) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "DeviceConnection!")
 		return graphql.Null
@@ -2604,11 +2633,11 @@ func (ec *executionContext) marshalNDeviceConnection2ᚖgithubᚗcomᚋsoftacs�
 	return ec._DeviceConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNDeviceEdge2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.DeviceEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNDeviceEdge2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐDeviceEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*types.DeviceEdge) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNDeviceEdge2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceEdge(ctx, sel, v[i])
+		return ec.marshalNDeviceEdge2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐDeviceEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2620,7 +2649,7 @@ func (ec *executionContext) marshalNDeviceEdge2ᚕᚖgithubᚗcomᚋsoftacsᚋso
 	return ret
 }
 
-func (ec *executionContext) marshalNDeviceEdge2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceEdge(ctx context.Context, sel ast.SelectionSet, v *model.DeviceEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNDeviceEdge2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐDeviceEdge(ctx context.Context, sel ast.SelectionSet, v *types.DeviceEdge) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "DeviceEdge!")
 		return graphql.Null

@@ -1159,7 +1159,7 @@ func (ec *executionContext) unmarshalInputSaveOperatorInput(ctx context.Context,
 		asMap["enabled"] = true
 	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "username", "roleIds", "enabled"}
+	fieldsInOrder := [...]string{"id", "expectedVersion", "username", "roleIds", "enabled", "initialPassword"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1201,6 +1201,13 @@ func (ec *executionContext) unmarshalInputSaveOperatorInput(ctx context.Context,
 				return it, err
 			}
 			it.Enabled = data
+		case "initialPassword":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("initialPassword"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.InitialPassword = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

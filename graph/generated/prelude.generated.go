@@ -1856,6 +1856,18 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) unmarshalOID2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSubject(ctx context.Context, v any) (models.Subject, error) {
+	res, err := types.UnmarshalID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSubject(ctx context.Context, sel ast.SelectionSet, v models.Subject) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := types.MarshalID(v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOID2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSubjectᚄ(ctx context.Context, v any) ([]*models.Subject, error) {
 	if v == nil {
 		return nil, nil
@@ -1906,6 +1918,18 @@ func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmod
 	_ = sel
 	_ = ctx
 	res := types.MarshalID(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOInt2int64(ctx context.Context, v any) (int64, error) {
+	res, err := graphql.UnmarshalInt64(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInt2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt64(v)
 	return res
 }
 

@@ -24,13 +24,12 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Account() AccountResolver
-	AccountConnection() AccountConnectionResolver
 	ApiClient() ApiClientResolver
 	Binding() BindingResolver
 	CwmpFault() CwmpFaultResolver
 	Device() DeviceResolver
-	DeviceConnection() DeviceConnectionResolver
 	DeviceTask() DeviceTaskResolver
+	Event() EventResolver
 	Mutation() MutationResolver
 	Operator() OperatorResolver
 	Query() QueryResolver
@@ -181,6 +180,7 @@ type ComplexityRoot struct {
 		Parameters       func(childComplexity int, pathPrefix string, first int, after *string) int
 		ProductClass     func(childComplexity int) int
 		Reachability     func(childComplexity int) int
+		ReauthRequired   func(childComplexity int) int
 		SerialNumber     func(childComplexity int) int
 		SoftwareVersion  func(childComplexity int) int
 		StockState       func(childComplexity int) int
@@ -1120,6 +1120,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Reachability(childComplexity), true
+	case "Device.reauthRequired":
+		if e.ComplexityRoot.Device.ReauthRequired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.ReauthRequired(childComplexity), true
 	case "Device.serialNumber":
 		if e.ComplexityRoot.Device.SerialNumber == nil {
 			break
@@ -2832,6 +2838,7 @@ type Device implements Node & Versioned @need(perm: DEVICE_READ) {
   nextInformDueAt: DateTime
   ipAddress: String @pii
   reachability: Reachability!
+  reauthRequired: Boolean!
   clockSkewSeconds: Int
   parameters(pathPrefix: String! = "", first: Int! = 50, after: String): DeviceParameterConnection! @cost(weight: 1, by: ["first"])
   bindings(state: BindingState, first: Int! = 10, after: String): BindingConnection!
@@ -3064,6 +3071,8 @@ input SaveOperatorInput {
   username: String!
   roleIds: [ID!]!
   enabled: Boolean! = true
+  "sets the password and ends the operator's sessions; a new operator without one cannot sign in"
+  initialPassword: String @secret
 }
 input SaveRoleInput {
   id: ID
@@ -3498,6 +3507,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_ipAddress(ctx, field)
 	case "reachability":
 		return ec.fieldContext_Device_reachability(ctx, field)
+	case "reauthRequired":
+		return ec.fieldContext_Device_reauthRequired(ctx, field)
 	case "clockSkewSeconds":
 		return ec.fieldContext_Device_clockSkewSeconds(ctx, field)
 	case "parameters":

@@ -11,6 +11,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/softacs/softacs/graph/model"
+	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -330,8 +331,8 @@ func (ec *executionContext) _SmsMessageConnection_pageInfo(ctx context.Context, 
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *types.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,

@@ -511,8 +511,8 @@ func (ec *executionContext) _DeviceTaskConnection_pageInfo(ctx context.Context, 
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *types.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,

@@ -28,18 +28,6 @@ type AccountActionInput struct {
 	Note            graphql.Omittable[*string] `json:"note,omitempty"`
 }
 
-type AccountConnection struct {
-	Edges      []*AccountEdge    `json:"edges"`
-	Nodes      []*models.Account `json:"nodes"`
-	PageInfo   *PageInfo         `json:"pageInfo"`
-	TotalCount *int64            `json:"totalCount,omitempty"`
-}
-
-type AccountEdge struct {
-	Cursor string          `json:"cursor"`
-	Node   *models.Account `json:"node"`
-}
-
 type AccountFilter struct {
 	States       graphql.Omittable[[]models.AccountState] `json:"states,omitempty"`
 	Region       graphql.Omittable[*string]               `json:"region,omitempty"`
@@ -98,7 +86,7 @@ func (APIClientSecretPayload) IsMutationPayload() {}
 type BindingConnection struct {
 	Edges    []*BindingEdge    `json:"edges"`
 	Nodes    []*models.Binding `json:"nodes"`
-	PageInfo *PageInfo         `json:"pageInfo"`
+	PageInfo *types.PageInfo   `json:"pageInfo"`
 }
 
 type BindingEdge struct {
@@ -123,27 +111,6 @@ type DeviceActor struct {
 }
 
 func (DeviceActor) IsActor() {}
-
-type DeviceConfiguration struct {
-	DesiredKey       string                    `json:"desiredKey"`
-	AppliedKey       *string                   `json:"appliedKey,omitempty"`
-	State            models.ConfigurationState `json:"state"`
-	Failure          *string                   `json:"failure,omitempty"`
-	UnsupportedPaths []string                  `json:"unsupportedPaths"`
-	ChangedAt        models.Time               `json:"changedAt"`
-}
-
-type DeviceConnection struct {
-	Edges      []*DeviceEdge    `json:"edges"`
-	Nodes      []*models.Device `json:"nodes"`
-	PageInfo   *PageInfo        `json:"pageInfo"`
-	TotalCount *int64           `json:"totalCount,omitempty"`
-}
-
-type DeviceEdge struct {
-	Cursor string         `json:"cursor"`
-	Node   *models.Device `json:"node"`
-}
 
 type DeviceFilter struct {
 	ClientTypes      graphql.Omittable[[]models.ClientType]   `json:"clientTypes,omitempty"`
@@ -172,7 +139,7 @@ type DeviceLogin struct {
 type DeviceParameterConnection struct {
 	Edges    []*DeviceParameterEdge    `json:"edges"`
 	Nodes    []*models.DeviceParameter `json:"nodes"`
-	PageInfo *PageInfo                 `json:"pageInfo"`
+	PageInfo *types.PageInfo           `json:"pageInfo"`
 }
 
 type DeviceParameterEdge struct {
@@ -199,7 +166,7 @@ type DeviceRef struct {
 type DeviceTaskConnection struct {
 	Edges    []*DeviceTaskEdge `json:"edges"`
 	Nodes    []*models.Task    `json:"nodes"`
-	PageInfo *PageInfo         `json:"pageInfo"`
+	PageInfo *types.PageInfo   `json:"pageInfo"`
 }
 
 type DeviceTaskEdge struct {
@@ -215,38 +182,17 @@ type DeviceTaskPayload struct {
 
 func (DeviceTaskPayload) IsMutationPayload() {}
 
-// One committed change. `cursor` is total-ordered, no committed event is skipped, and it is valid in `events`.
-type Event struct {
-	Cursor            string           `json:"cursor"`
-	ID                models.Subject   `json:"id"`
-	Type              models.EventType `json:"type"`
-	OccurredAt        models.Time      `json:"occurredAt"`
-	Subject           types.Node       `json:"subject,omitempty"`
-	SubjectID         models.Subject   `json:"subjectId"`
-	SubjectVersion    *int             `json:"subjectVersion,omitempty"`
-	Payload           any              `json:"payload"`
-	CausedBy          types.Actor      `json:"causedBy,omitempty"`
-	RequestID         *string          `json:"requestId,omitempty"`
-	AccountID         *models.Subject  `json:"accountId,omitempty"`
-	AccountExternalID *string          `json:"accountExternalId,omitempty"`
-	DeviceID          *models.Subject  `json:"deviceId,omitempty"`
-	Region            *string          `json:"region,omitempty"`
-	OnBehalfOf        *string          `json:"onBehalfOf,omitempty"`
-	// version of the payload's JSON Schema
-	PayloadVersion int `json:"payloadVersion"`
-}
-
 type EventConnection struct {
-	Edges    []*EventEdge `json:"edges"`
-	Nodes    []*Event     `json:"nodes"`
-	PageInfo *PageInfo    `json:"pageInfo"`
+	Edges    []*EventEdge    `json:"edges"`
+	Nodes    []*types.Event  `json:"nodes"`
+	PageInfo *types.PageInfo `json:"pageInfo"`
 	// oldest cursor still kept
 	Horizon *string `json:"horizon,omitempty"`
 }
 
 type EventEdge struct {
-	Cursor string `json:"cursor"`
-	Node   *Event `json:"node"`
+	Cursor string       `json:"cursor"`
+	Node   *types.Event `json:"node"`
 }
 
 type EventFilter struct {
@@ -297,13 +243,6 @@ type OperatorPayload struct {
 }
 
 func (OperatorPayload) IsMutationPayload() {}
-
-type PageInfo struct {
-	HasNextPage     bool    `json:"hasNextPage"`
-	HasPreviousPage bool    `json:"hasPreviousPage"`
-	StartCursor     *string `json:"startCursor,omitempty"`
-	EndCursor       *string `json:"endCursor,omitempty"`
-}
 
 type ParameterValueInput struct {
 	Path  string `json:"path"`
@@ -380,6 +319,8 @@ type SaveOperatorInput struct {
 	Username        string                             `json:"username"`
 	RoleIds         []*models.Subject                  `json:"roleIds"`
 	Enabled         bool                               `json:"enabled"`
+	// sets the password and ends the operator's sessions; a new operator without one cannot sign in
+	InitialPassword graphql.Omittable[*string] `json:"initialPassword,omitempty"`
 }
 
 type SaveRoleInput struct {
@@ -409,7 +350,7 @@ func (SignInPayload) IsMutationPayload() {}
 type SmsMessageConnection struct {
 	Edges    []*SmsMessageEdge    `json:"edges"`
 	Nodes    []*models.SmsMessage `json:"nodes"`
-	PageInfo *PageInfo            `json:"pageInfo"`
+	PageInfo *types.PageInfo      `json:"pageInfo"`
 }
 
 type SmsMessageEdge struct {

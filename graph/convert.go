@@ -1,0 +1,198 @@
+package graph
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/softacs/softacs/graph/model"
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/tasks"
+)
+
+// pointsPerMinute is what an API client may spend; nothing counts it yet.
+const pointsPerMinute = 6000
+
+func pointers[T any](list []T) []*T {
+	all := make([]*T, len(list))
+	for i := range list {
+		all[i] = &list[i]
+	}
+	return all
+}
+
+func version(o graphql.Omittable[*int]) *int64 {
+	if o.Value() == nil {
+		return nil
+	}
+	n := int64(*o.Value())
+	return &n
+}
+
+func accountRef(ref *model.AccountRef) accounts.Ref {
+	if ref == nil {
+		return accounts.Ref{}
+	}
+	return accounts.Ref{
+		ID: idOf(models.KindAccount, given(ref.ID)), ExternalID: given(ref.ExternalID), Msisdn: given(ref.Msisdn), IMPU: given(ref.Impu),
+	}
+}
+
+func deviceRef(ref *model.DeviceRef) devices.Ref {
+	if identity := ref.Identity.Value(); identity != nil {
+		return devices.Ref{Identity: &devices.Identity{OUI: identity.Oui, ProductClass: identity.ProductClass, SerialNumber: identity.SerialNumber}}
+	}
+	return devices.Ref{ID: idOf(models.KindDevice, given(ref.ID))}
+}
+
+func accountFilter(f *model.AccountFilter) accounts.Filter {
+	if f == nil {
+		return accounts.Filter{}
+	}
+	updated := given(f.Updated)
+	return accounts.Filter{
+		States: f.States.Value(), Region: given(f.Region), MsisdnPrefix: given(f.MsisdnPrefix), Text: given(f.Text),
+		UpdatedFrom: updated.From, UpdatedTo: updated.To,
+	}
+}
+
+// deviceFilter looks up the account of boundTo; one that is not there, or out of reach, has no devices.
+func (s *server) deviceFilter(ctx context.Context, f *model.DeviceFilter) (devices.Filter, error) {
+	if f == nil {
+		return devices.Filter{}, nil
+	}
+	filter := devices.Filter{
+		ClientTypes: f.ClientTypes.Value(), Models: f.Models.Value(), SoftwareVersions: f.SoftwareVersions.Value(), TagsAll: f.TagsAll.Value(),
+		TagsAny: f.TagsAny.Value(), Reachability: f.Reachability.Value(), Regions: f.Regions.Value(), IDs: idsOf(models.KindDevice, f.Ids.Value()),
+		Text: given(f.Text),
+	}
+	if ref := f.BoundTo.Value(); ref != nil {
+		a, err := s.Accounts.ByRef(ctx, accountRef(ref))
+		if err != nil {
+			return filter, err
+		}
+		filter.BoundTo = new(models.ID)
+		if a != nil {
+			filter.BoundTo = &a.ID
+		}
+	}
+	return filter, nil
+}
+
+func eventFilter(f *model.EventFilter) events.Filter {
+	if f == nil {
+		return events.Filter{}
+	}
+	var subjects []models.ID
+	for _, s := range f.SubjectIds.Value() {
+		subjects = append(subjects, s.ID)
+	}
+	return events.Filter{
+		Types: f.Types.Value(), Subjects: subjects, ClientTypes: f.ClientTypes.Value(), Accounts: idsOf(models.KindAccount, f.AccountIds.Value()),
+		Devices: idsOf(models.KindDevice, f.DeviceIds.Value()), Regions: f.Regions.Value(),
+	}
+}
+
+func (s *server) events(ctx context.Context, f events.Filter, after string, first int) (*model.EventConnection, error) {
+	batch, err := s.Events.Read(ctx, f, after, first)
+	if err != nil {
+		return nil, err
+	}
+	return eventConnection(ctx, batch.Events, batch.Cursors, batch.HasNext, after, batch.End, batch.Horizon), nil
+}
+
+// services reads the list of services. Parameters are an object, or nothing.
+func services(list []*model.ServiceFeatureInput) ([]accounts.ServiceInput, error) {
+	var all []accounts.ServiceInput
+	if list != nil {
+		all = make([]accounts.ServiceInput, len(list))
+	}
+	for i, s := range list {
+		all[i] = accounts.ServiceInput{Code: s.Code, Enabled: s.Enabled}
+		switch parameters := s.Parameters.Value().(type) {
+		case nil:
+		case map[string]any:
+			all[i].Parameters = parameters
+		default:
+			return nil, models.E(models.Invalid, "parameters are an object of leaf names", "input", "services", strconv.Itoa(i), "parameters")
+		}
+	}
+	return all, nil
+}
+
+func provisionInput(in model.ProvisionAccountInput) (accounts.ProvisionInput, error) {
+	list, err := services(in.Services.Value())
+	return accounts.ProvisionInput{
+		IdempotencyKey: in.IdempotencyKey, ExternalID: in.ExternalID, Msisdn: in.Msisdn, DisplayName: given(in.DisplayName), Region: given(in.Region),
+		IMPI: given(in.Impi), IMPU: in.Impu.Value(), SipPassword: models.Secret(given(in.SipPassword)), BoundMobile: given(in.BoundMobile),
+		IMSI: given(in.Imsi), BroadbandAccount: given(in.BroadbandAccount), ScreenSerial: given(in.ScreenSerial), ClientTypes: in.ClientTypes,
+		Services: list, MaxDevices: in.MaxDevices, Activate: in.Activate, AcceptIfSame: in.OnExisting == model.OnExistingAcceptIfSame,
+		InitialPassword: models.Secret(given(in.InitialPassword)),
+	}, err
+}
+
+// change keeps absent, null and a value apart (resolutions 59).
+func change[T any](o graphql.Omittable[*T]) accounts.Optional[T] {
+	value, set := o.ValueOK()
+	return accounts.Optional[T]{Set: set, Null: set && value == nil, Value: deref(value)}
+}
+
+func changeList[T any](o graphql.Omittable[[]T]) accounts.Optional[[]T] {
+	value, set := o.ValueOK()
+	return accounts.Optional[[]T]{Set: set, Null: set && value == nil, Value: value}
+}
+
+func modifyInput(in model.ModifyAccountInput) (accounts.ModifyInput, error) {
+	list, err := services(in.Services.Value())
+	secret, offered := change(in.SipPassword), changeList(in.Services)
+	return accounts.ModifyInput{
+		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: deref(version(in.ExpectedVersion)),
+		DisplayName: change(in.DisplayName), Region: change(in.Region), IMPI: change(in.Impi), IMPU: changeList(in.Impu),
+		SipPassword: accounts.Optional[models.Secret]{Set: secret.Set, Null: secret.Null, Value: models.Secret(secret.Value)},
+		BoundMobile: change(in.BoundMobile), IMSI: change(in.Imsi), BroadbandAccount: change(in.BroadbandAccount),
+		ScreenSerial: change(in.ScreenSerial), ClientTypes: changeList(in.ClientTypes),
+		Services:   accounts.Optional[[]accounts.ServiceInput]{Set: offered.Set, Null: offered.Null, Value: list},
+		MaxDevices: change(in.MaxDevices),
+	}, err
+}
+
+func actionInput(in model.AccountActionInput) accounts.ActionInput {
+	return accounts.ActionInput{
+		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: deref(version(in.ExpectedVersion)), Note: given(in.Note),
+	}
+}
+
+func accountPayload(done accounts.Result, err error) (*model.AccountPayload, error) {
+	refused, err := refusal(err)
+	return &model.AccountPayload{Account: done.Account, Replayed: done.Replayed, UserErrors: refused}, err
+}
+
+func registerInput(in model.RegisterDeviceInput) devices.RegisterInput {
+	register := devices.RegisterInput{
+		IdempotencyKey: in.IdempotencyKey, OUI: in.Identity.Oui, ProductClass: in.Identity.ProductClass, SerialNumber: in.Identity.SerialNumber,
+		ClientType: in.ClientType, Manufacturer: given(in.Manufacturer), Model: given(in.Model), AcsUsername: in.AcsUsername.Value(), Tags: in.Tags.Value(),
+	}
+	if password := in.AcsPassword.Value(); password != nil {
+		secret := models.Secret(*password)
+		register.AcsPassword = &secret
+	}
+	return register
+}
+
+func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
+	create := tasks.CreateInput{
+		IdempotencyKey: in.IdempotencyKey, Device: deviceRef(in.Device), Kind: in.Kind, Paths: in.Paths.Value(), ObjectPath: in.ObjectPath.Value(),
+		NextLevel: in.NextLevel, ExpiresInSeconds: in.ExpiresInSeconds,
+	}
+	if list := in.Values.Value(); list != nil {
+		create.Values = make([]models.Value, len(list))
+		for i, v := range list {
+			create.Values[i] = models.Value{Name: v.Path, Value: v.Value, Type: v.Type}
+		}
+	}
+	return create
+}

@@ -1,0 +1,5 @@
+package graph
+
+import "net/http"
+
+func graphiql() http.Handler { return http.NotFoundHandler() }

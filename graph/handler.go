@@ -1,0 +1,125 @@
+// Package graph is the north door: GraphQL over HTTP POST, the token endpoint of API clients and, in lab mode, GraphiQL.
+//
+// It owns the served schema, who the caller is, what an operation may cost, what a caller may see of an error and of personal data. It refuses
+// to know rules: a resolver translates between the schema and one call of a room under models, and every rule is met there whichever door is
+// used.
+package graph
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+
+	"github.com/softacs/softacs/graph/generated"
+	"github.com/softacs/softacs/graph/transport"
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/operators"
+	"github.com/softacs/softacs/models/passwords"
+	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/tasks"
+)
+
+//go:generate go tool gqlgen generate --config ../gqlgen.yml
+
+const (
+	maxBody        = 256 << 10
+	defaultTimeout = 30 * time.Second
+)
+
+// Config is what the door is built with.
+type Config struct {
+	Accounts      *accounts.Room
+	Bindings      *bindings.Room
+	Configuration *configuration.Room
+	Devices       *devices.Room
+	Operators     *operators.Room
+	Passwords     *passwords.Room
+	Sms           *sms.Room
+	Tasks         *tasks.Room
+	Events        *events.Log
+	Clock         models.Clock
+	// TokenSeeds are Ed25519 seeds derived from each secret key: the first signs access tokens, all verify them.
+	TokenSeeds [][32]byte
+	// Origins are further origins, such as https://desk.example.net, from which browsers may use the refresh cookie.
+	Origins []string
+	// Lab allows plain HTTP cookies, anonymous introspection and GraphiQL.
+	Lab bool
+	// Timeout bounds a request; 0 means 30 s.
+	Timeout time.Duration
+}
+
+// server is the door.
+type server struct {
+	Config
+	tokens  *tokens
+	origins *http.CrossOriginProtection
+}
+
+// resolver is the root of all resolvers.
+type resolver struct{ *server }
+
+// New returns the handler of /graphql, /oauth/token and, in lab mode, /graphiql/.
+func New(c Config) (http.Handler, error) {
+	s := &server{Config: c, origins: http.NewCrossOriginProtection()}
+	if s.Timeout == 0 {
+		s.Timeout = defaultTimeout
+	}
+	for _, origin := range c.Origins {
+		if err := s.origins.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.tokens, err = newTokens(c.TokenSeeds, c.Clock); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", s.graphql())
+	mux.HandleFunc("/oauth/token", s.token)
+	if c.Lab {
+		mux.Handle("/graphiql/", graphiql())
+	}
+	return mux, nil
+}
+
+// schema is the executable schema with s behind it.
+func (s *server) schema() graphql.ExecutableSchema {
+	return generated.NewExecutableSchema(generated.Config{Resolvers: &resolver{s}, Directives: generated.DirectiveRoot{Pii: pii}})
+}
+
+func (s *server) graphql() http.Handler {
+	schema := s.schema()
+	post, door := transport.POST{MaxBody: maxBody}, executor.New(schema)
+	door.SetErrorPresenter(present)
+	door.SetRecoverFunc(recovered)
+	door.SetDisableSuggestion(!s.Lab)
+	door.Use(check{schema: schema.Schema(), lab: s.Lab})
+	door.AroundFields(emptyIsNull)
+	door.AroundResponses(s.disclose)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)
+		defer cancel()
+		post.Do(w, s.identify(w, r.WithContext(graphql.StartOperationTrace(ctx))), door)
+	})
+}
+
+// emptyIsNull shows a text that a row does not have, which is empty there, as null where the schema allows it.
+func emptyIsNull(ctx context.Context, next graphql.Resolver) (any, error) {
+	value, err := next(ctx)
+	if err != nil || value == nil || graphql.GetFieldContext(ctx).Field.Definition.Type.NonNull {
+		return value, err
+	}
+	if v := reflect.ValueOf(value); v.Kind() == reflect.String && v.Len() == 0 {
+		return nil, nil
+	}
+	return value, nil
+}

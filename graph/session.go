@@ -1,0 +1,53 @@
+package graph
+
+import (
+	"context"
+	"slices"
+
+	"github.com/softacs/softacs/graph/model"
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/operators"
+)
+
+// signedIn hands out the access token and the refresh cookie of a session, or says why there is none.
+func (s *server) signedIn(ctx context.Context, session operators.Session, err error) (*model.SignInPayload, error) {
+	refused, err := refusal(err)
+	if err != nil || refused != nil {
+		return &model.SignInPayload{UserErrors: refused}, err
+	}
+	actor, err := s.Operators.Actor(ctx, models.OperatorActor, session.Operator.ID)
+	if err != nil {
+		return nil, err
+	}
+	text, expires, err := s.tokens.issue(models.OperatorActor, session.Operator.ID)
+	if err != nil {
+		return nil, err
+	}
+	s.setRefresh(ctx, session.RefreshToken, session.ExpiresAt)
+	return &model.SignInPayload{Viewer: viewer(actor), AccessToken: &text, ExpiresAt: &expires}, nil
+}
+
+// viewer shows an actor to itself. No regions means everywhere, as in a role.
+func viewer(a models.Actor) *model.Viewer {
+	v := &model.Viewer{Permissions: []models.Permission{}, Regions: []string{}}
+	everywhere := false
+	for _, g := range a.Grants {
+		everywhere = everywhere || len(g.Regions) == 0
+		v.Regions = append(v.Regions, g.Regions...)
+	}
+	for _, p := range models.Permissions {
+		if a.Can(p) {
+			v.Permissions = append(v.Permissions, p)
+		}
+	}
+	slices.Sort(v.Regions)
+	if v.Regions = slices.Compact(v.Regions); everywhere {
+		v.Regions = []string{}
+	}
+	if a.Kind == models.OperatorActor {
+		v.Actor = &models.Operator{ID: a.ID, Username: a.Name}
+	} else {
+		v.Actor = &models.APIClient{ID: a.ID, ClientID: a.Name}
+	}
+	return v
+}

@@ -292,6 +292,7 @@ func (f *file) buildParameters(p *Profile) error {
 		if _, raw := p.Path(parameter.Name); raw {
 			return fmt.Errorf("parameters: a logical name must begin with a lower-case letter: %s", key.Value)
 		}
+		parameter.Secret = parameter.Secret || p.masked(parameter.Path)
 		if parameter.Writable {
 			if err := f.own(&parameter, row.Service); err != nil {
 				return err

@@ -70,12 +70,14 @@ func (p *Profile) Path(name string) (string, bool) {
 // IsSecret tells whether the value of a parameter must be masked, known to the profile or not (i4.md C.6).
 func (p *Profile) IsSecret(nameOrPath string) bool {
 	if parameter, ok := p.Parameter(nameOrPath); ok {
-		if parameter.Secret {
-			return true
-		}
-		nameOrPath = parameter.Path
+		return parameter.Secret
 	}
-	path := strings.ToLower(nameOrPath)
+	return p.masked(nameOrPath)
+}
+
+// masked compares a path with the patterns of secrets.
+func (p *Profile) masked(path string) bool {
+	path = strings.ToLower(path)
 	return slices.ContainsFunc(p.secrets, func(pattern string) bool { return match(pattern, path) })
 }
 

@@ -136,12 +136,7 @@ func (s *Session) Post(ctx context.Context, body []byte, e *cwmp.Envelope) (*cwm
 // repeats tells whether a POST was handled before.
 func (s *Session) repeats(e *cwmp.Envelope, sum [sha256.Size]byte) bool {
 	if e == nil {
-		// Nothing but its answer may follow our request: the client did not get it.
-		if s.step == waitResp {
-			s.last = s.pending
-			return true
-		}
-		return false
+		return s.step == waitResp && s.again() // the client did not get our request
 	}
 	switch e.Body.(type) {
 	case *cwmp.Inform:
@@ -150,7 +145,15 @@ func (s *Session) repeats(e *cwmp.Envelope, sum [sha256.Size]byte) bool {
 		return sum == s.lastBody
 	}
 	// An ID of the client's own making says nothing: clients are seen that put the same one into every answer.
-	return s.taken[e.ID] || s.step != waitResp && sum == s.lastBody
+	return s.taken[e.ID] && s.again() || s.step != waitResp && sum == s.lastBody
+}
+
+// again makes the request that is with the client the last answer, whatever was answered meanwhile.
+func (s *Session) again() bool {
+	if s.step == waitResp {
+		s.last = s.pending
+	}
+	return true
 }
 
 // The table of transitions (i4.md A.5).

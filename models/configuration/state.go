@@ -35,11 +35,11 @@ type current struct {
 
 // lock reads a device and its configuration and holds both until the commit; a device without one has state NONE.
 func (r *Room) lock(tx *store.Tx, id models.ID) (*current, error) {
-	c := &current{device: &models.Device{}}
-	err := tx.Locked().Where("id = ?", id).Take(c.device).Error
+	d, err := devices.LockByID(tx, id)
 	if err != nil {
 		return nil, fmt.Errorf("lock device %s: %w", id, err)
 	}
+	c := &current{device: d}
 	if c.exists, err = load(tx.Locked(), id, &c.Configuration); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,608 @@
+package tasks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/store"
+	"github.com/softacs/softacs/models/store/storetest"
+)
+
+// bench is a room with one device.
+type bench struct {
+	*testing.T
+	store   *store.Store
+	clock   *storetest.Clock
+	room    *Room
+	devices *devices.Room
+	device  *models.Device
+	keys    int
+}
+
+func each(t *testing.T, f func(b *bench)) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		b := &bench{T: t, store: s, clock: clock, devices: devices.New(s, clock, devices.Config{})}
+		b.room = New(s, clock, Config{
+			Denied:   []string{"Device.ManagementServer.URL", "Device.X_CT-COM_UserInfo."},
+			IsSecret: func(path string) bool { return strings.HasSuffix(path, "Password") },
+		})
+		result, err := b.devices.Register(storetest.As(t), devices.RegisterInput{
+			IdempotencyKey: "device", OUI: "00AABB", ProductClass: "CPE", SerialNumber: "1", ClientType: models.Generic,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.device = b.read(result.DeviceID)
+		f(b)
+	})
+}
+
+func (b *bench) read(id models.ID) *models.Device {
+	b.Helper()
+	d, err := b.devices.ByRef(storetest.As(b.T), devices.Ref{ID: id})
+	if err != nil || d == nil {
+		b.Fatal(d, err)
+	}
+	return d
+}
+
+func (b *bench) input(kind models.TaskKind) CreateInput {
+	b.keys++
+	in := CreateInput{IdempotencyKey: fmt.Sprint("key ", b.keys), Device: devices.Ref{ID: b.device.ID}, Kind: kind, NextLevel: true, ExpiresInSeconds: 86_400}
+	object := "Device."
+	switch kind {
+	case models.GetValues:
+		in.Paths = []string{"Device.A", "Device.B."}
+	case models.SetValues:
+		in.Values = []models.Value{{Name: "Device.A", Value: "5", Type: "xsd:unsignedInt"}, {Name: "Device.Password", Value: "hush", Type: "xsd:string"}}
+	case models.GetNames:
+		in.ObjectPath = &object
+	}
+	return in
+}
+
+func (b *bench) create(kind models.TaskKind) models.ID {
+	b.Helper()
+	id, _, err := b.room.Create(storetest.As(b.T), b.input(kind))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return id
+}
+
+func (b *bench) session() (epoch int64) {
+	b.Helper()
+	err := b.store.InTx(storetest.As(b.T), func(tx *store.Tx) (err error) {
+		epoch, err = devices.TakeWork(tx, b.device)
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return epoch
+}
+
+func (b *bench) next(epoch int64) (*models.Task, *models.Request) {
+	b.Helper()
+	task, request, err := b.room.Next(b.Context(), b.device, epoch)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return task, request
+}
+
+// send begins a session and takes the next task in it.
+func (b *bench) send() (*models.Task, *models.Request, int64) {
+	b.Helper()
+	epoch := b.session()
+	task, request := b.next(epoch)
+	if task == nil {
+		b.Fatal("there is no task")
+	}
+	return task, request, epoch
+}
+
+func (b *bench) answer(task *models.Task, epoch int64, reply models.Reply) {
+	b.Helper()
+	if err := b.room.Answered(b.Context(), b.device, task, epoch, reply); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) is(id models.ID, state models.TaskState) *models.Task {
+	b.Helper()
+	found, err := b.room.ByIDs(storetest.As(b.T), []models.ID{id})
+	if err != nil || found[id] == nil {
+		b.Fatal("the task is gone", err)
+	}
+	if found[id].State != state {
+		b.Fatalf("the task is %s, not %s", found[id].State, state)
+	}
+	return found[id]
+}
+
+func (b *bench) due() (at models.Time) {
+	b.Helper()
+	err := b.store.View(b.Context(), func(tx *store.Tx) (err error) { at, err = Due(tx, b.device.ID); return err })
+	if err != nil {
+		b.Fatal(err)
+	}
+	return at
+}
+
+// codes are the codes of the task's events, in order.
+func (b *bench) codes(id models.ID) (codes []string) {
+	b.Helper()
+	err := b.store.View(b.Context(), func(tx *store.Tx) error {
+		found, err := gorm.G[models.Event](tx.DB).Where("subject_id = ?", id).Order("n").Find(tx.Context())
+		for _, e := range found {
+			codes = append(codes, fmt.Sprint(e.Payload.V["code"]))
+		}
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return codes
+}
+
+func fault(code int) models.Reply {
+	return models.Reply{Fault: &models.Fault{Code: code, Message: "no"}}
+}
+
+func field(t *testing.T, err error, code models.Code, path string) {
+	t.Helper()
+	var coded *models.Error
+	if !errors.As(err, &coded) || coded.Code != code || path != "" && strings.Join(coded.Field, ".") != path {
+		t.Errorf("got %v, want %s at %s", err, code, path)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	each(t, func(b *bench) {
+		in := b.input(models.SetValues)
+		id, replayed, err := b.room.Create(storetest.As(b.T), in)
+		if err != nil || replayed {
+			b.Fatal(err)
+		}
+		again, replayed, err := b.room.Create(storetest.As(b.T), in)
+		if err != nil || !replayed || again != id {
+			b.Errorf("a replay gives %s, %v, %v", again, replayed, err)
+		}
+		in.Values[1].Value = "other"
+		_, _, err = b.room.Create(storetest.As(b.T), in)
+		field(b.T, err, models.IdempotencyKeyReused, "input.idempotencyKey")
+		if got := b.read(b.device.ID); got.WorkAt != b.clock.Now() || b.due() != b.clock.Now() {
+			b.Errorf("work at %v", got.WorkAt)
+		}
+		task := b.is(id, models.TaskPending)
+		if v := task.Shown.V.Values; v[0].Value != "5" || v[1].Value != "[redacted]" {
+			b.Errorf("shown %+v", v)
+		}
+		if task.ExpiresAt != task.CreatedAt.Add(24*time.Hour) || task.CreatedByName != "bss" || task.CreatedByKind != models.APIClientActor {
+			b.Errorf("the task is %+v", task)
+		}
+		if codes := b.codes(id); !slices.Equal(codes, []string{"task.pending"}) {
+			b.Errorf("events %v", codes)
+		}
+
+		nobody := b.input(models.Reboot)
+		nobody.Device = devices.Ref{ID: models.NewID()}
+		_, _, err = b.room.Create(storetest.As(b.T), nobody)
+		field(b.T, err, models.NotFound, "input.device")
+		_, _, err = b.room.Create(storetest.In(b.T, []string{"east"}), b.input(models.Reboot))
+		field(b.T, err, models.NotFound, "input.device")
+		_, _, err = b.room.Create(storetest.As(b.T, models.DeviceRead), b.input(models.Reboot))
+		field(b.T, err, models.Forbidden, "")
+		if hidden, err := b.room.ByIDs(storetest.In(b.T, []string{"east"}), []models.ID{id}); err != nil || len(hidden) != 0 {
+			b.Errorf("out of scope: %v, %v", hidden, err)
+		}
+	})
+}
+
+func TestQuota(t *testing.T) {
+	each(t, func(b *bench) {
+		for range maxOpen {
+			b.create(models.Reboot)
+		}
+		_, _, err := b.room.Create(storetest.As(b.T), b.input(models.Reboot))
+		field(b.T, err, models.QuotaExceeded, "input.device")
+		b.clock.Advance(24 * time.Hour)
+		b.create(models.Reboot) // those of yesterday have expired
+	})
+}
+
+func TestArguments(t *testing.T) {
+	r := New(nil, models.SystemClock{}, Config{Denied: []string{"Device.ManagementServer.URL", "Device.X_CT-COM_UserInfo."}})
+	text := func(s string) *string { return &s }
+	set := func(path, value, kind string) CreateInput {
+		return CreateInput{Kind: models.SetValues, Values: []models.Value{{Name: path, Value: value, Type: kind}}}
+	}
+	many := make([]string, 65)
+	for i := range many {
+		many[i] = fmt.Sprint("Device.P", i)
+	}
+	for name, c := range map[string]struct {
+		in    CreateInput
+		code  models.Code
+		field string
+	}{
+		"kind":                {CreateInput{Kind: "DANCE"}, models.Invalid, "input.kind"},
+		"no paths":            {CreateInput{Kind: models.GetValues}, models.Required, "input.paths"},
+		"empty paths":         {CreateInput{Kind: models.GetValues, Paths: []string{}}, models.Required, "input.paths"},
+		"many paths":          {CreateInput{Kind: models.GetValues, Paths: many}, models.TooLong, "input.paths"},
+		"no path":             {CreateInput{Kind: models.GetValues, Paths: []string{"Device.A", ""}}, models.Required, "input.paths.1"},
+		"logical name":        {CreateInput{Kind: models.GetValues, Paths: []string{"line.enable"}}, models.Invalid, "input.paths.0"},
+		"double dot":          {CreateInput{Kind: models.GetValues, Paths: []string{"Device..A"}}, models.Invalid, "input.paths.0"},
+		"long path":           {CreateInput{Kind: models.GetValues, Paths: []string{"Device." + strings.Repeat("x", 250)}}, models.TooLong, "input.paths.0"},
+		"same path":           {CreateInput{Kind: models.GetValues, Paths: []string{"Device.A", "Device.A"}}, models.Invalid, "input.paths.1"},
+		"values for get":      {CreateInput{Kind: models.GetValues, Paths: []string{"Device.A"}, Values: []models.Value{}}, models.Invalid, "input.values"},
+		"object for get":      {CreateInput{Kind: models.GetValues, Paths: []string{"Device.A"}, ObjectPath: text("Device.")}, models.Invalid, "input.objectPath"},
+		"paths for reboot":    {CreateInput{Kind: models.Reboot, Paths: []string{"Device.A"}}, models.Invalid, "input.paths"},
+		"no values":           {CreateInput{Kind: models.SetValues}, models.Required, "input.values"},
+		"object to set":       {set("Device.A.", "1", "xsd:string"), models.Invalid, "input.values.0.path"},
+		"denied":              {set("Device.ManagementServer.URL", "x", "xsd:string"), models.PolicyDenied, "input.values.0.path"},
+		"denied in capitals":  {set("DEVICE.ManagementServer.Url", "x", "xsd:string"), models.PolicyDenied, "input.values.0.path"},
+		"denied below":        {set("Device.X_CT-COM_UserInfo.Auth.Proof", "x", "xsd:string"), models.PolicyDenied, "input.values.0.path"},
+		"type":                {set("Device.A", "1", "string"), models.Invalid, "input.values.0.type"},
+		"boolean":             {set("Device.A", "yes", "xsd:boolean"), models.Invalid, "input.values.0.value"},
+		"int":                 {set("Device.A", "2147483648", "xsd:int"), models.Invalid, "input.values.0.value"},
+		"unsignedInt":         {set("Device.A", "-1", "xsd:unsignedInt"), models.Invalid, "input.values.0.value"},
+		"long":                {set("Device.A", "1.5", "xsd:long"), models.Invalid, "input.values.0.value"},
+		"dateTime":            {set("Device.A", "yesterday", "xsd:dateTime"), models.Invalid, "input.values.0.value"},
+		"base64":              {set("Device.A", "a", "xsd:base64"), models.Invalid, "input.values.0.value"},
+		"hexBinary":           {set("Device.A", "abc", "xsd:hexBinary"), models.Invalid, "input.values.0.value"},
+		"no XML":              {set("Device.A", "a\x00", "xsd:string"), models.Invalid, "input.values.0.value"},
+		"too large":           {set("Device.A", strings.Repeat("&", 6<<10), "xsd:string"), models.TooLong, "input.values"},
+		"no object":           {CreateInput{Kind: models.GetNames}, models.Required, "input.objectPath"},
+		"next level of value": {CreateInput{Kind: models.GetNames, ObjectPath: text("Device.A"), NextLevel: true}, models.Invalid, "input.objectPath"},
+		"object":              {CreateInput{Kind: models.GetNames, ObjectPath: text("a b")}, models.Invalid, "input.objectPath"},
+		"expires early":       {CreateInput{Kind: models.Reboot, ExpiresInSeconds: 59}, models.Invalid, "input.expiresInSeconds"},
+		"expires late":        {CreateInput{Kind: models.Reboot, ExpiresInSeconds: 2_592_001}, models.Invalid, "input.expiresInSeconds"},
+	} {
+		_, err := r.check(c.in)
+		if err == nil {
+			t.Errorf("%s is allowed", name)
+			continue
+		}
+		t.Run(name, func(t *testing.T) { field(t, err, c.code, c.field) })
+	}
+	for name, in := range map[string]CreateInput{
+		"whole tree": {Kind: models.GetNames, ObjectPath: text(""), NextLevel: true},
+		"one name":   {Kind: models.GetNames, ObjectPath: text("Device.A")},
+		"object":     {Kind: models.GetValues, Paths: []string{"Device.Services.VoiceService.1.X_CT-COM_A."}},
+		"unknown":    set("Device.A", "0001-01-01T00:00:00Z", "xsd:dateTime"),
+		"local time": set("Device.A", "2026-01-05T10:00:00", "xsd:dateTime"),
+		"empty":      set("Device.A", "", "xsd:string"),
+		"beside it":  set("Device.ManagementServer.URLs", "", "xsd:string"),
+	} {
+		in.ExpiresInSeconds = minExpiry
+		if _, err := r.check(in); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	each(t, func(b *bench) {
+		get, set, names := b.create(models.GetValues), b.create(models.SetValues), b.create(models.GetNames)
+		epoch := b.session()
+
+		task, request := b.next(epoch)
+		if task.ID != get || request.Method != models.GetParameterValues || !slices.Equal(request.Names, []string{"Device.A", "Device.B."}) || request.Version != 0 {
+			b.Fatalf("%+v", request)
+		}
+		b.is(get, models.TaskSent)
+		b.answer(task, epoch, models.Reply{
+			Raw:    []models.Value{{Name: "Device.A", Value: "1", Type: "xsd:int"}, {Name: "Device.Password", Value: "hush", Type: "xsd:string"}},
+			Values: []models.Value{{Name: devices.NameHeartbeat, Value: "300"}},
+		})
+		got := b.is(get, models.TaskSucceeded)
+		text, _ := json.Marshal(got.Result)
+		if string(text) != `{"values":[{"path":"Device.A","type":"xsd:int","value":"1"},{"path":"Device.Password","type":"xsd:string","value":"[redacted]"}]}` {
+			b.Errorf("result %s", text)
+		}
+		if got.CompletedAt != b.clock.Now() || b.read(b.device.ID).HeartbeatSeconds != 300 {
+			b.Errorf("completed at %v", got.CompletedAt)
+		}
+
+		task, request = b.next(epoch)
+		if task.ID != set || request.Method != models.SetParameterValues || request.Values[1].Value != "hush" || !request.Values[1].Secret {
+			b.Fatalf("%+v", request)
+		}
+		b.answer(task, epoch, models.Reply{Status: 0})
+		if r := b.is(set, models.TaskSucceeded).Result.V["status"]; r != float64(0) {
+			b.Errorf("status %v", r)
+		}
+
+		task, request = b.next(epoch)
+		if task.ID != names || request.Method != models.GetParameterNames || request.Path != "Device." || !request.NextLevel {
+			b.Fatalf("%+v", request)
+		}
+		b.answer(task, epoch, models.Reply{Names: []models.ParameterName{{Path: "Device.A", Writable: true}, {Path: "Device.B."}}})
+		text, _ = json.Marshal(b.is(names, models.TaskSucceeded).Result)
+		if string(text) != `{"names":[{"path":"Device.A","writable":true},{"path":"Device.B.","writable":false}]}` {
+			b.Errorf("result %s", text)
+		}
+		if task, _ := b.next(epoch); task != nil || b.due() != 0 {
+			b.Error("there is more to do")
+		}
+		page, err := b.devices.Parameters(storetest.As(b.T), b.device.ID, "", store.Page{First: 10})
+		if err != nil || len(page.Items) != 1 || page.Items[0].Value != "5" || !*page.Items[0].Writable {
+			b.Errorf("parameters %+v %v", page.Items, err)
+		}
+		if codes := b.codes(set); !slices.Equal(codes, []string{"task.pending", "task.sent", "task.succeeded"}) {
+			b.Errorf("events %v", codes)
+		}
+	})
+}
+
+func TestFaults(t *testing.T) {
+	each(t, func(b *bench) {
+		denied := b.create(models.SetValues)
+		behind := b.create(models.GetNames)
+		for try := 1; try <= tries; try++ {
+			task, _, epoch := b.send()
+			if task.ID != denied || task.Attempts != try {
+				b.Fatalf("try %d sends %+v", try, task)
+			}
+			b.answer(task, epoch, fault(9001))
+			if try == tries {
+				break
+			}
+			if got := b.is(denied, models.TaskPending); got.Fault.V == nil || got.Fault.V.Code != 9001 || b.due() == 0 {
+				b.Errorf("fault %+v", got.Fault.V)
+			}
+			// Not again in this session, but the work behind it goes on.
+			if task, _ := b.next(epoch); try == 1 && (task == nil || task.ID != behind) {
+				b.Fatalf("next is %+v", task)
+			} else if try == 1 {
+				b.answer(task, epoch, models.Reply{})
+			} else if task != nil {
+				b.Fatalf("next is %+v", task)
+			}
+		}
+		if got := b.is(denied, models.TaskFailed); got.Attempts != tries || got.CompletedAt.IsZero() {
+			b.Errorf("%+v", got)
+		}
+
+		for _, code := range []int{9000, 9003, 9005, 9007, 9008, 9100} {
+			id := b.create(models.GetValues)
+			task, _, epoch := b.send()
+			reply := fault(code)
+			reply.Fault.Message = strings.Repeat("x", 5000)
+			reply.Fault.Parameters = make([]models.ParameterFault, 500)
+			b.answer(task, epoch, reply)
+			if got := b.is(id, models.TaskFailed); got.Fault.V.Code != code || len(got.Fault.V.Message) != maxFaultText || len(got.Fault.V.Parameters) != maxFaultLines {
+				b.Errorf("after %d: %+v", code, got.Fault.V)
+			}
+		}
+		for _, code := range []int{9002, 9004, 9022, 9032, 9800, 9899} {
+			id := b.create(models.GetValues)
+			task, _, epoch := b.send()
+			b.answer(task, epoch, fault(code))
+			b.is(id, models.TaskPending)
+			task, _, epoch = b.send()
+			b.answer(task, epoch, models.Reply{})
+			if got := b.is(id, models.TaskSucceeded); got.Fault.V != nil {
+				b.Errorf("the fault stays: %+v", got.Fault.V)
+			}
+		}
+	})
+}
+
+func TestReboot(t *testing.T) {
+	each(t, func(b *bench) {
+		rebooted := func() {
+			b.Helper()
+			if err := b.room.Rebooted(b.Context(), b.device); err != nil {
+				b.Fatal(err)
+			}
+		}
+		id := b.create(models.Reboot)
+		rebooted() // a boot before it was sent is another one
+		b.is(id, models.TaskPending)
+		task, request, epoch := b.send()
+		if request.Method != models.RebootDevice || request.CommandKey != id.String() {
+			b.Fatalf("%+v", request)
+		}
+		b.answer(task, epoch, models.Reply{})
+		b.is(id, models.TaskAcknowledged)
+		if task, _ := b.next(epoch); task != nil || b.due() != 0 {
+			b.Error("it is sent again")
+		}
+		rebooted()
+		b.is(id, models.TaskSucceeded)
+
+		// The answer was lost, the device has started: done. It has not: once more.
+		lost := func(task *models.Task) {
+			b.Helper()
+			if err := b.room.Lost(b.Context(), b.device, task); err != nil {
+				b.Fatal(err)
+			}
+		}
+		id = b.create(models.Reboot)
+		task, _, _ = b.send()
+		lost(task)
+		if b.is(id, models.TaskSent); b.due() == 0 {
+			b.Error("nobody looks after it")
+		}
+		rebooted()
+		b.is(id, models.TaskSucceeded)
+		id = b.create(models.Reboot)
+		task, _, _ = b.send()
+		lost(task)
+		task, _, epoch = b.send()
+		if task.ID != id || task.Attempts != 2 {
+			b.Errorf("%+v", task)
+		}
+		b.answer(task, epoch, models.Reply{})
+		b.is(id, models.TaskAcknowledged)
+		b.clock.Advance(24 * time.Hour)
+		b.is(id, models.TaskExpired)
+	})
+}
+
+func TestLost(t *testing.T) {
+	each(t, func(b *bench) {
+		id := b.create(models.GetValues)
+		for try := 1; try <= tries; try++ {
+			b.is(id, models.TaskPending)
+			task, _, _ := b.send()
+			stale := *task
+			if err := b.room.Lost(b.Context(), b.device, task); err != nil {
+				b.Fatal(err)
+			}
+			// The end of a session may be told twice, and late.
+			if err := b.room.Lost(b.Context(), b.device, &stale); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if got := b.is(id, models.TaskFailed); got.Fault.V == nil {
+			b.Error("failed without a reason")
+		}
+
+		// The replica died: nobody says Lost. The next session finds it.
+		id = b.create(models.GetValues)
+		old, _, oldEpoch := b.send()
+		task, _, epoch := b.send()
+		if task.ID != id || task.Attempts != 2 {
+			b.Fatalf("%+v", task)
+		}
+		// The overtaken session comes back to life.
+		b.answer(old, oldEpoch, fault(9005))
+		if again, _ := b.next(oldEpoch); again != nil {
+			b.Error("an overtaken session gets work")
+		}
+		if err := b.room.Lost(b.Context(), b.device, old); err != nil {
+			b.Fatal(err)
+		}
+		b.is(id, models.TaskSent)
+		b.answer(task, epoch, models.Reply{})
+		b.is(id, models.TaskSucceeded)
+	})
+}
+
+func TestExpiry(t *testing.T) {
+	each(t, func(b *bench) {
+		in := b.input(models.GetValues)
+		in.ExpiresInSeconds = 60
+		pending, _, err := b.room.Create(storetest.As(b.T), in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		in = b.input(models.GetNames)
+		in.ExpiresInSeconds = 60
+		sent, _, err := b.room.Create(storetest.As(b.T), in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		later := b.create(models.GetValues)
+		task, _, epoch := b.send()
+		b.answer(task, epoch, fault(9002)) // pending waits for the next session
+		if task, _ := b.next(epoch); task == nil || task.ID != sent {
+			b.Fatal("the second task is not sent")
+		}
+		b.clock.Advance(time.Minute)
+		b.is(pending, models.TaskExpired)
+		b.is(sent, models.TaskSent)
+		count := func(state models.TaskState) int {
+			page, err := b.room.ByDevice(storetest.As(b.T), b.device.ID, &state, store.Page{First: 10})
+			if err != nil {
+				b.Fatal(err)
+			}
+			return len(page.Items)
+		}
+		if count(models.TaskPending) != 1 || count(models.TaskExpired) != 1 || count(models.TaskSent) != 1 {
+			b.Error("the states are listed as they are stored")
+		}
+		expire := func(want int) {
+			b.Helper()
+			if n, err := b.room.ExpireDue(b.Context()); n != want || err != nil {
+				b.Errorf("%d expired, %v", n, err)
+			}
+		}
+		expire(1)
+		expire(0)
+		b.clock.Advance(sessionTime)
+		expire(1)
+		b.is(sent, models.TaskExpired)
+		b.is(later, models.TaskPending)
+		if codes := b.codes(pending); !slices.Equal(codes, []string{"task.pending", "task.sent", "task.pending", "task.expired"}) {
+			b.Errorf("events %v", codes)
+		}
+		if got := b.is(pending, models.TaskExpired); got.CompletedAt.IsZero() {
+			b.Error("no time of the end")
+		}
+		page, err := b.room.ByDevice(storetest.As(b.T), b.device.ID, nil, store.Page{First: 2})
+		if err != nil || len(page.Items) != 2 || page.Items[0].ID != later || !page.HasNext {
+			b.Errorf("%+v %v", page, err)
+		}
+		if page, err := b.room.ByDevice(storetest.In(b.T, []string{"east"}), b.device.ID, nil, store.Page{First: 2}); err != nil || len(page.Items) != 0 {
+			b.Errorf("out of scope: %+v %v", page, err)
+		}
+	})
+}
+
+// TestSessionsRace lets sessions of one device take work at the same time: every sending belongs to the session that is the newest then.
+func TestSessionsRace(t *testing.T) {
+	each(t, func(b *bench) {
+		for range 5 {
+			b.create(models.GetNames)
+		}
+		var mu sync.Mutex
+		sent := map[string]int64{} // by task and try
+		var group sync.WaitGroup
+		for range 6 {
+			group.Go(func() {
+				d := *b.device
+				var epoch int64
+				err := b.store.InTx(b.Context(), func(tx *store.Tx) (err error) { epoch, err = devices.TakeWork(tx, &d); return err })
+				for err == nil {
+					var task *models.Task
+					task, _, err = b.room.Next(b.Context(), &d, epoch)
+					if task == nil {
+						break
+					}
+					mu.Lock()
+					key := fmt.Sprint(task.ID, task.Attempts)
+					if other, twice := sent[key]; twice {
+						b.Errorf("sessions %d and %d both hold try %d of a task", other, epoch, task.Attempts)
+					}
+					sent[key] = epoch
+					mu.Unlock()
+					err = b.room.Answered(b.Context(), &d, task, epoch, models.Reply{})
+				}
+				if err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		epoch := b.session()
+		for task, _ := b.next(epoch); task != nil; task, _ = b.next(epoch) {
+			b.answer(task, epoch, models.Reply{})
+		}
+		states := map[models.TaskState]int{}
+		page, err := b.room.ByDevice(storetest.As(b.T), b.device.ID, nil, store.Page{First: 100})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, task := range page.Items {
+			states[task.State]++
+		}
+		if states[models.TaskSucceeded]+states[models.TaskFailed] != 5 || states[models.TaskSucceeded] == 0 {
+			b.Errorf("states %v", states)
+		}
+	})
+}

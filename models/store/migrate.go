@@ -68,10 +68,11 @@ func (s *Store) migrator() (*goose.Provider, *sql.DB, error) {
 // prepareSchema migrates if it may and checks that the schema is not older than the program. A newer one is fine: versions N and N-1 of the
 // program run side by side.
 func (s *Store) prepareSchema(ctx context.Context, migrate bool) error {
-	for _, db := range []*gorm.DB{s.write, s.read} {
-		if db == s.read && s.read == s.write {
-			continue
-		}
+	pools := []*gorm.DB{s.write}
+	if s.read != s.write {
+		pools = append(pools, s.read)
+	}
+	for _, db := range pools {
 		if err := countStatements(db); err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ package accounts
 import (
 	"context"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/passwords"
@@ -45,6 +47,7 @@ type Room struct {
 	passwords     *passwords.Room
 	configuration *configuration.Room
 	config        Config
+	deriving      singleflight.Group
 }
 
 // New builds the room on s.

@@ -109,11 +109,16 @@ func (r *Room) derive(a *models.Account) {
 // askOutside does what must not be waited for in a transaction: it asks the directory and derives the verifier of the first password.
 func (r *Room) askOutside(ctx context.Context, d draft) (asked outside, err error) {
 	if !d.in.InitialPassword.IsZero() {
-		p, err := r.passwords.PreparePassword(ctx, d.account.Msisdn, d.account.ID, d.in.InitialPassword)
+		// Parallel duplicates share one derivation: the pool would turn most of them away, and they are to get equal answers.
+		same := string(d.account.Msisdn) + " " + d.in.InitialPassword.Reveal()
+		p, err, _ := r.deriving.Do(same, func() (any, error) {
+			return r.passwords.PreparePassword(context.WithoutCancel(ctx), d.account.Msisdn, d.account.ID, d.in.InitialPassword)
+		})
 		if err != nil {
 			return asked, err
 		}
-		asked.password = &p
+		prepared := p.(passwords.Prepared)
+		asked.password = &prepared
 	}
 	if r.config.Secret == AskDirectory && d.in.SipPassword.IsZero() && d.account.State == models.AccountActive {
 		asked.directory, err = r.ask(ctx, &d.account)

@@ -225,7 +225,11 @@ func TestParallelDuplicatesHaveOneEffect(t *testing.T) {
 			errs    [posts]error
 		)
 		for i := range posts {
-			group.Go(func() { results[i], errs[i] = f.room.Provision(f.ctx, input("1")) })
+			group.Go(func() {
+				in := input("1")
+				in.InitialPassword = "correct horse"
+				results[i], errs[i] = f.room.Provision(f.ctx, in)
+			})
 		}
 		group.Wait()
 		if err := errors.Join(errs[:]...); err != nil {

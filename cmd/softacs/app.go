@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/softacs/softacs/acs/i4"
+	"github.com/softacs/softacs/acs/server"
+	"github.com/softacs/softacs/acs/session"
+	"github.com/softacs/softacs/graph"
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/clients"
+	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/operators"
+	"github.com/softacs/softacs/models/passwords"
+	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/store"
+	"github.com/softacs/softacs/models/tasks"
+)
+
+// app is one running platform. Constructors only: what the parts do is theirs.
+type app struct {
+	config Config
+	clock  models.Clock
+
+	store      *store.Store
+	log        *events.Log
+	devices    *devices.Room
+	sms        *sms.Room
+	tasks      *tasks.Room
+	passwords  *passwords.Room
+	acs        *server.Server
+	north      *http.Server
+	south      *http.Server
+	northAddr  net.Listener
+	southAddr  net.Listener
+	background sync.WaitGroup
+	// endLoops ends the loops in the background; after them nothing is left unwritten.
+	endLoops func()
+	stopping atomic.Bool
+}
+
+// start opens the store, builds the rooms, starts the loops and serves both doors: when it returns, the platform is ready.
+func start(ctx context.Context, c Config, clock models.Clock) (a *app, err error) {
+	a = &app{config: c, clock: clock, endLoops: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.stop(ctx))
+		}
+	}()
+	keys, err := loadKeys(c)
+	if err != nil {
+		return a, err
+	}
+	if a.store, err = store.Open(ctx, store.Config{URL: c.Database, Keys: keys, Migrate: c.Migrate.Auto || c.Lab}, clock); err != nil {
+		return a, err
+	}
+	profile, err := loadProfile(c)
+	if err != nil {
+		return a, err
+	}
+	north, err := a.build(ctx, profile)
+	if err != nil {
+		return a, err
+	}
+	a.runLoops(ctx)
+	return a, a.listen(ctx, north)
+}
+
+func loadProfile(c Config) (*i4.Profile, error) {
+	if c.I4.Profile == "" {
+		return i4.Load(nil)
+	}
+	override, err := os.ReadFile(c.I4.Profile)
+	if err != nil {
+		return nil, fmt.Errorf("i4.profile: %w", err)
+	}
+	profile, err := i4.Load(override)
+	if err != nil {
+		return nil, fmt.Errorf("i4.profile: %s: %w", c.I4.Profile, err)
+	}
+	return profile, nil
+}
+
+// build makes every room and both doors, and returns the handler of the north.
+func (a *app) build(ctx context.Context, profile *i4.Profile) (http.Handler, error) {
+	c, s := a.config, a.store
+	a.log = events.New(s, a.clock)
+	operatorRoom := operators.New(s, a.clock, operators.Config{})
+	if err := bootstrap(ctx, operatorRoom, c); err != nil {
+		return nil, err
+	}
+	a.devices = devices.New(s, a.clock, devices.Config{Heartbeat: heartbeats(c, profile)})
+	sender, err := newSender(c)
+	if err != nil {
+		return nil, err
+	}
+	if sender == nil {
+		slog.WarnContext(ctx, "no way to send SMS is configured (sms): clients that ask for a password hear that it is unavailable")
+	}
+	a.sms = sms.New(s, a.clock, sender)
+	a.tasks = tasks.New(s, a.clock, tasks.Config{Denied: deniedPaths(profile), IsSecret: profile.IsSecret})
+	configurationRoom, err := configuration.New(s, configurationConfig(c, profile))
+	if err != nil {
+		return nil, err
+	}
+	passwordConfig := passwordsConfig(c)
+	if err := passwordConfig.Check(); err != nil {
+		return nil, err
+	}
+	a.passwords = passwords.New(s, a.clock, passwordConfig)
+	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountsConfig(c))
+	clientConfig, err := clientsConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	clientRoom := clients.New(s, a.clock, clients.Rooms{
+		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
+	}, clientConfig)
+	a.acs = server.New(a.serverConfig(), profile, a.devices, arrivals{clientRoom}, a.clock)
+	return graph.New(graph.Config{
+		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
+		Passwords: a.passwords, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), Lab: c.Lab,
+	})
+}
+
+// arrivals lets acs/session open visits.
+type arrivals struct{ *clients.Room }
+
+func (r arrivals) Arrive(ctx context.Context, in *models.Inform, d *models.Device, trust models.Trust, previous bool) (session.Visit, error) {
+	return r.Room.Arrive(ctx, in, d, trust, previous)
+}
+
+func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
+	id, secret, err := bootstrapClient(c.Bootstrap.APIClient)
+	if err != nil {
+		return err
+	}
+	generated, err := r.Bootstrap(models.WithActor(ctx, models.System("bootstrap")), operators.Bootstrap{
+		AdminPassword: c.Bootstrap.AdminPassword, APIClientID: id, APIClientSecret: secret,
+	})
+	if err == nil && generated != "" {
+		fmt.Fprintf(os.Stderr, "The first operator is admin, with the password %s (shown once).\n", generated.Reveal())
+	}
+	return err
+}
+
+// runLoops starts what works in the background until endLoops.
+func (a *app) runLoops(ctx context.Context) {
+	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.clean, a.acs.Run} {
+		a.background.Go(func() { loop(ctx) })
+	}
+	// Presence is flushed and the log sequenced after everything that may still write has ended.
+	last, endLast := context.WithCancel(context.WithoutCancel(ctx))
+	var lasting sync.WaitGroup
+	for _, loop := range []func(context.Context){a.devices.Run, a.log.Run} {
+		lasting.Go(func() { loop(last) })
+	}
+	a.endLoops = func() {
+		cancel()
+		a.background.Wait()
+		endLast()
+		lasting.Wait()
+	}
+}
+
+const cleanEvery = 10 * time.Minute
+
+// clean deletes what is remembered no longer.
+func (a *app) clean(ctx context.Context) {
+	for a.clock.Wait(ctx, cleanEvery) == nil {
+		if err := a.passwords.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up what passwords no longer need", "error", err)
+		}
+		if err := a.log.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up old idempotency keys", "error", err)
+		}
+	}
+}
+
+// listen opens both doors.
+func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
+	mux := http.NewServeMux()
+	mux.Handle("/", north)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", a.ready)
+	a.north = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	a.south = a.acs.HTTP()
+	if a.northAddr, err = net.Listen("tcp", a.config.North.Addr); err != nil {
+		return fmt.Errorf("north.addr: %w", err)
+	}
+	if a.southAddr, err = net.Listen("tcp", a.config.South.Addr); err != nil {
+		return fmt.Errorf("south.addr: %w", err)
+	}
+	southListener := a.southAddr
+	if cert := a.config.South.TLS.Cert; cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, a.config.South.TLS.Key)
+		if err != nil {
+			return fmt.Errorf("south.tls: %w", err)
+		}
+		southListener = tls.NewListener(southListener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	}
+	a.serve(ctx, "north", a.north, a.northAddr)
+	a.serve(ctx, "south", a.south, southListener)
+	return nil
+}
+
+func (a *app) serve(ctx context.Context, door string, s *http.Server, l net.Listener) {
+	a.background.Go(func() {
+		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			slog.ErrorContext(ctx, "a door closed", "door", door, "error", err)
+		}
+	})
+}
+
+// ready tells a load balancer whether to send requests here.
+func (a *app) ready(w http.ResponseWriter, r *http.Request) {
+	if a.stopping.Load() || a.store.Ping(r.Context()) != nil {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+const (
+	stopTime    = 20 * time.Second
+	sessionTime = 15 * time.Second
+)
+
+// stop ends the platform in order: not ready, no new work, open sessions finish, what is in memory is written, the store closes.
+func (a *app) stop(ctx context.Context) error {
+	a.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	var errs []error
+	if a.north != nil {
+		errs = append(errs, shutdown(ctx, a.north))
+	}
+	if a.south != nil {
+		finish, cancel := context.WithTimeout(ctx, sessionTime)
+		errs = append(errs, a.acs.Shutdown(finish), shutdown(ctx, a.south))
+		cancel()
+	}
+	for _, l := range []net.Listener{a.northAddr, a.southAddr} {
+		if l != nil {
+			_ = l.Close() // closed already if its server ever served
+		}
+	}
+	a.endLoops()
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// shutdown lets requests finish and closes what is left.
+func shutdown(ctx context.Context, s *http.Server) error {
+	err := s.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return s.Close()
+	}
+	return err
+}
+
+// readyLine is the one line on stdout; scripts and tests wait for it.
+func (a *app) readyLine() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ready north=%s south=%s", a.northAddr.Addr(), a.southAddr.Addr())
+	return b.String()
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/softacs/softacs/acs/i4"
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/clients"
+	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/passwords"
+	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/outbound/labsms"
+)
+
+// What each room is built with, read from the configuration and the profile.
+
+var clientTypes = []models.ClientType{models.PC, models.Mobile, models.MagicScreen, models.Generic}
+
+func heartbeats(c Config, p *i4.Profile) map[models.ClientType]time.Duration {
+	m := map[models.ClientType]time.Duration{}
+	for _, t := range clientTypes {
+		m[t] = p.Heartbeat(t)
+		if set := c.I4.Heartbeat[t.Wire()].Interval; set > 0 {
+			m[t] = time.Duration(set) * time.Second
+		}
+	}
+	return m
+}
+
+func newSender(c Config) (sms.Sender, error) {
+	switch path, isFile := strings.CutPrefix(c.SMS, "file:"); {
+	case c.SMS == "":
+		return nil, nil
+	case c.SMS == "log:":
+		return labsms.Log{Logger: slog.Default()}, nil
+	case isFile && path != "":
+		return labsms.File{Path: path}, nil
+	}
+	return nil, fmt.Errorf("sms: log: and file:PATH are allowed, not %q", c.SMS)
+}
+
+// deniedPaths are what no task may set (resolutions 79).
+func deniedPaths(p *i4.Profile) []string {
+	var denied []string
+	for _, name := range []string{"managementServer.url", "managementServer.username", "managementServer.password", "managementServer.parameterKey"} {
+		if path, ok := p.Path(name); ok {
+			denied = append(denied, path)
+		}
+	}
+	for _, name := range []string{"ui.status", "auth.proof"} {
+		if path, ok := p.Path(name); ok {
+			denied = append(denied, path[:strings.LastIndex(path, ".")+1])
+		}
+	}
+	return denied
+}
+
+func configurationConfig(c Config, p *i4.Profile) configuration.Config {
+	out := configuration.Config{
+		Defaults: map[models.ClientType]map[string]string{}, Areas: c.I4.Areas, Services: map[string]configuration.Switch{},
+		Path: func(name string) string {
+			path, _ := p.Path(name)
+			return cmp.Or(path, name)
+		},
+		Check: func(name, value string) error {
+			parameter, ok := p.Parameter(name)
+			if !ok {
+				return nil
+			}
+			_, err := parameter.Check(value)
+			return err
+		},
+	}
+	for _, x := range p.Catalogue() {
+		out.Catalogue.Parameters = append(out.Catalogue.Parameters, configuration.Parameter{
+			Name: x.Name, Type: x.Type, Writable: x.Writable, Secret: x.Secret, Optional: x.Optional, Service: x.Service, Leaf: x.Leaf,
+		})
+	}
+	intervals := heartbeats(c, p)
+	for _, t := range clientTypes {
+		if t == models.Generic {
+			continue
+		}
+		layer := p.Defaults(t, c.IMS.Domain)
+		layer[configuration.PeriodicInformInterval] = fmt.Sprint(int(intervals[t].Seconds()))
+		maps.Copy(layer, c.I4.Defaults[t.Wire()])
+		out.Defaults[t] = layer
+	}
+	for code, s := range p.Services(c.IMS.Domain) {
+		out.Services[code] = configuration.Switch(s)
+	}
+	for code, s := range c.I4.Services {
+		merged := out.Services[code]
+		merged.On, merged.Off = over(merged.On, s.On), over(merged.Off, s.Off)
+		out.Services[code] = merged
+	}
+	return out
+}
+
+// over lays one layer over another.
+func over(lower, upper map[string]string) map[string]string {
+	merged := maps.Clone(lower)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	maps.Copy(merged, upper)
+	return merged
+}
+
+func passwordsConfig(c Config) passwords.Config {
+	g, l := c.I4.GetPwd, c.I4.Lockout
+	return passwords.Config{
+		Iterations: c.I4.Auth.Iterations, OTPLength: g.Length, OTPAlphabet: g.Alphabet, OTPTTL: time.Duration(g.TTL) * time.Second,
+		BindDevice: g.BindDevice, Template: c.I4.SMS.Template, Workers: runtime.NumCPU(), LoopbackExempt: c.Lab,
+		Limits:  passwords.Limits(g.Limits),
+		Lockout: passwords.LockoutLimits(l),
+	}
+}
+
+func accountsConfig(c Config) accounts.Config {
+	policy := accounts.RequireSecret
+	if c.IMS.Secret == "generate" {
+		policy = accounts.GenerateSecret
+	}
+	return accounts.Config{Domain: c.IMS.Domain, Secret: policy}
+}
+
+func clientsConfig(c Config) (clients.Config, error) {
+	out := clients.Config{
+		Plan: models.NumberPlan{Country: c.I4.Number.Country, Area: c.I4.Number.Area}, AntiEnumeration: c.I4.Auth.AntiEnumeration,
+		Pad: time.Duration(c.I4.GetPwd.Pad) * time.Millisecond, ChallengeTTL: time.Duration(c.I4.Auth.ChallengeTTL) * time.Second,
+		RetryAfter: c.I4.GetPwd.Limits.NumberSeconds, ReportAlready: c.I4.Register.ReportAlready,
+		MinVersion: map[models.ClientType]string{},
+		Policy:     bindings.Policy{Conflict: bindings.Conflict(c.I4.Device.Conflict), Max: map[models.ClientType]int{}},
+	}
+	switch out.Policy.Conflict {
+	case bindings.ReplaceOnOTP, bindings.Replace, bindings.Reject:
+	default:
+		return out, fmt.Errorf("i4.device.conflict: replace-on-otp, replace and reject are allowed, not %q", c.I4.Device.Conflict)
+	}
+	for wire, version := range c.I4.Upgrade.MinVersion {
+		t, ok := models.ClientTypeOf(wire)
+		if !ok {
+			return out, fmt.Errorf("i4.upgrade.minVersion.%s: PC, Mobile and MagicScreen are allowed", wire)
+		}
+		out.MinVersion[t] = version
+	}
+	for wire, n := range c.I4.Device.Max {
+		t, ok := models.ClientTypeOf(wire)
+		if !ok {
+			return out, fmt.Errorf("i4.device.max.%s: PC, Mobile and MagicScreen are allowed", wire)
+		}
+		out.Policy.Max[t] = n
+	}
+	return out, nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/store"
+)
+
+type serveCommand struct {
+	settings
+	PrintConfig bool `help:"Print the effective configuration, secrets redacted, and end."`
+}
+
+// Run serves until ctx ends.
+func (cmd serveCommand) Run(ctx context.Context) error {
+	c, err := cmd.load()
+	if err != nil {
+		return err
+	}
+	if cmd.PrintConfig {
+		return printConfig(c)
+	}
+	a, err := start(ctx, c, models.SystemClock{})
+	if err != nil {
+		return err
+	}
+	fmt.Println(a.readyLine())
+	<-ctx.Done()
+	return a.stop(ctx)
+}
+
+type migrateCommand struct{ settings }
+
+// Run brings the schema up to date.
+func (cmd migrateCommand) Run(ctx context.Context) error {
+	c, err := cmd.load()
+	if err != nil {
+		return err
+	}
+	keys, err := loadKeys(c)
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, store.Config{URL: c.Database, Keys: keys, Migrate: true}, models.SystemClock{})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}

@@ -121,7 +121,11 @@ func saveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, nam
 			return fmt.Errorf("read the parameters of device %s: %w", deviceID, err)
 		}
 		for _, before := range known {
-			after := merge(before, told[before.Path])
+			now, ok := told[before.Path]
+			if !ok {
+				continue
+			}
+			after := merge(before, now)
 			if refresh || !same(before, after) {
 				rows = append(rows, after)
 			}
@@ -163,9 +167,10 @@ func same(a, b models.DeviceParameter) bool {
 	return a.Value == b.Value && a.Type == b.Type && (a.Writable == nil) == (b.Writable == nil) && (a.Writable == nil || *a.Writable == *b.Writable)
 }
 
-// keepable tells whether path is a parameter's, not an object's, and fits its column.
+// keepable tells whether path is a parameter's, not an object's, and fits its column; MariaDB takes texts for equal that differ in spaces at
+// their end only.
 func keepable(path string) bool {
-	return path != "" && !strings.HasSuffix(path, ".") && utf8.RuneCountInString(path) <= maxPath
+	return path != "" && !strings.HasSuffix(path, ".") && strings.TrimSpace(path) == path && utf8.RuneCountInString(path) <= maxPath
 }
 
 // cut shortens a value to what a row holds, at the border of a character.

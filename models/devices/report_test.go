@@ -71,14 +71,14 @@ func TestParametersAreBounded(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		r := New(s, clock, Config{})
 		id := mustRegister(t, r, input("1"))
-		many := []models.Value{value("Device.Long", strings.Repeat("魔", 30_000)), value(strings.Repeat("x", 257), "1"), value("Device.Object.", "")}
+		many := []models.Value{value("Device.Long", strings.Repeat("魔", 30_000)), value(strings.Repeat("x", 257), "1"), value("Device.Object.", ""), value("Device.P00000 ", "3")}
 		for i := range maxParameters + 10 {
 			many = append(many, value(fmt.Sprintf("Device.P%05d", i), "1"))
 		}
 		inTx(t, s, func(tx *store.Tx) error { return SaveParameters(tx, id, many, nil) })
 		inTx(t, s, func(tx *store.Tx) error {
-			many[3].Value = "2"
-			return SaveParameters(tx, id, []models.Value{many[3], value("Device.One.More", "1")}, []models.ParameterName{{Path: "Device.P00001", Writable: true}})
+			many[4].Value = "2"
+			return SaveParameters(tx, id, []models.Value{many[4], many[3], value("Device.One.More", "1")}, []models.ParameterName{{Path: "Device.P00001", Writable: true}})
 		})
 		var n int64
 		var long, changed, named models.DeviceParameter

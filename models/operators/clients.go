@@ -214,7 +214,7 @@ func (r *Room) Authenticate(ctx context.Context, id string, secret models.Secret
 	}
 	refused := models.E(models.Unauthenticated, "client id or secret is wrong")
 	given := hashOf(secret)
-	if len(found) == 0 {
+	if len(found) == 0 || found[0].ClientID != id { // MariaDB also finds it with spaces behind
 		return nil, refused
 	}
 	c := &found[0]

@@ -183,7 +183,7 @@ func TestSignIn(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			secret models.Secret
-		}{{"admin", "wrong"}, {"nobody", "wrong"}, {"gone", password}, {"new", ""}, {"admin", models.Secret(strings.Repeat("x", 100_000))}} {
+		}{{"admin", "wrong"}, {"nobody", "wrong"}, {"admin ", password}, {"gone", password}, {"new", ""}, {"admin", models.Secret(strings.Repeat("x", 100_000))}} {
 			_, err := r.SignIn(t.Context(), c.name, c.secret)
 			field(t, err, models.Invalid, "")
 			messages = append(messages, err.Error())

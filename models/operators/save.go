@@ -19,7 +19,7 @@ import (
 
 const (
 	maxName    = 64
-	maxRegions = 100
+	maxRegions = 50
 	maxRoles   = 20
 )
 

@@ -254,13 +254,15 @@ func TestAPIClient(t *testing.T) {
 		clock.Advance(24 * time.Hour)
 		good(first.Secret, "192.0.2.1", false)
 		good(second.Secret, "192.0.2.1", true)
+		for _, id := range []string{"nobody", "Bss.1 ", "bss.1"} {
+			_, err = r.Authenticate(t.Context(), id, second.Secret, "192.0.2.1")
+			field(t, err, models.Unauthenticated, "")
+		}
 		in.ID, in.Enabled = c.ID, false
 		if _, err := r.SaveAPIClient(ctx, in); err != nil {
 			t.Fatal(err)
 		}
 		good(second.Secret, "192.0.2.1", false)
-		_, err = r.Authenticate(t.Context(), "nobody", second.Secret, "192.0.2.1")
-		field(t, err, models.Unauthenticated, "")
 
 		for path, change := range map[string]func(in *SaveAPIClientInput){
 			"input.clientId":        func(in *SaveAPIClientInput) { in.ClientID = "a:b" },

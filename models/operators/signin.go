@@ -28,7 +28,7 @@ func (r *Room) SignIn(ctx context.Context, username string, password models.Secr
 		return session, fmt.Errorf("read an operator: %w", err)
 	}
 	var o models.Operator
-	if len(found) == 1 {
+	if len(found) == 1 && found[0].Username == username { // MariaDB also finds it with spaces behind
 		o = found[0]
 	}
 	right, err := r.passwords.check(ctx, o.PasswordHash, password)

@@ -2,8 +2,10 @@ package tasks
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -147,21 +149,26 @@ func passing(code int) bool {
 }
 
 const (
-	maxFaultText  = 1024
-	maxFaultLines = maxPaths
+	maxFaultText = 1024      // characters
+	maxFault     = 48 * 1024 // bytes of JSON, of the 64 KiB of tasks.fault
 )
 
 // bounded cuts what a device may write at will to what a row is for.
 func bounded(f *models.Fault) *models.Fault {
 	cut := func(s string) string {
-		if len(s) <= maxFaultText {
+		if utf8.RuneCountInString(s) <= maxFaultText {
 			return s
 		}
-		return string([]rune(s)[:min(len([]rune(s)), maxFaultText)])
+		return string([]rune(s)[:maxFaultText])
 	}
-	kept := &models.Fault{Code: f.Code, Message: cut(f.Message)}
-	for _, p := range f.Parameters[:min(len(f.Parameters), maxFaultLines)] {
-		kept.Parameters = append(kept.Parameters, models.ParameterFault{Path: cut(p.Path), Name: p.Name, Code: p.Code, Message: cut(p.Message)})
+	kept, size := &models.Fault{Code: f.Code, Message: cut(f.Message)}, 0
+	for _, p := range f.Parameters {
+		line := models.ParameterFault{Path: cut(p.Path), Name: p.Name, Code: p.Code, Message: cut(p.Message)}
+		text, err := json.Marshal(line)
+		if size += len(text); err != nil || size > maxFault {
+			break
+		}
+		kept.Parameters = append(kept.Parameters, line)
 	}
 	return kept
 }

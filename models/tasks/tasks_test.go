@@ -380,10 +380,10 @@ func TestFaults(t *testing.T) {
 			id := b.create(models.GetValues)
 			task, _, epoch := b.send()
 			reply := fault(code)
-			reply.Fault.Message = strings.Repeat("x", 5000)
-			reply.Fault.Parameters = make([]models.ParameterFault, 500)
+			reply.Fault.Message = strings.Repeat("<", 5000)
+			reply.Fault.Parameters = slices.Repeat([]models.ParameterFault{{Path: "Device.A", Code: 9005, Message: strings.Repeat("<", 5000)}}, 500)
 			b.answer(task, epoch, reply)
-			if got := b.is(id, models.TaskFailed); got.Fault.V.Code != code || len(got.Fault.V.Message) != maxFaultText || len(got.Fault.V.Parameters) != maxFaultLines {
+			if got := b.is(id, models.TaskFailed); got.Fault.V.Code != code || len(got.Fault.V.Message) != maxFaultText || len(got.Fault.V.Parameters) != 7 {
 				b.Errorf("after %d: %+v", code, got.Fault.V)
 			}
 		}

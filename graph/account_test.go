@@ -133,7 +133,7 @@ func TestPersonalDataIsMaskedAndItsReadingAudited(t *testing.T) {
 		a.want("account.boundMobile", "+86139****5678")
 		a.want("account.broadbandAccount", "a***")
 		if imsi := fmt.Sprint(a.at("account.imsi")); imsi == "460001234567890" || imsi == "<nil>" {
-			t.Errorf("imsi is %s", imsi)
+			h.Errorf("imsi is %s", imsi)
 		}
 		h.must(h.client("other", []string{"south"}, models.PIIRead), `{ viewer { regions } }`, nil).want("viewer.regions", "[south]")
 		before := h.disclosed()
@@ -143,11 +143,11 @@ func TestPersonalDataIsMaskedAndItsReadingAudited(t *testing.T) {
 		b.want("account.imsi", "460001234567890")
 		rows := h.disclosed()
 		if len(rows) != len(before)+1 {
-			t.Fatalf("%d rows before, %d after", len(before), len(rows))
+			h.Fatalf("%d rows before, %d after", len(before), len(rows))
 		}
 		row := rows[len(rows)-1]
 		if row.Action != "account" || row.ActorName != "bss" || row.Subject.Kind != models.KindAccount || row.RequestID != b.header.Get("X-Request-Id") {
-			t.Errorf("audit row %+v", row)
+			h.Errorf("audit row %+v", row)
 		}
 	})
 }

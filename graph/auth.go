@@ -17,10 +17,13 @@ const (
 	maxOnBehalfOf    = 64 // events.on_behalf_of
 )
 
-// caller is who sent a request. err says why a credential that was presented did not hold.
+// caller is who sent a request.
 type caller struct {
 	actor models.Actor
-	err   error
+	// err says why a credential that was presented did not hold; what anybody may ask is served all the same.
+	err error
+	// foreign says why nothing may be served.
+	foreign error
 }
 
 func (c caller) anonymous() bool { return c.actor.Kind == "" }
@@ -49,8 +52,7 @@ func (s *server) identify(w http.ResponseWriter, r *http.Request) *http.Request 
 		x.refresh = models.Secret(cookie.Value)
 		// A browser sends the cookie by itself, so the page that asks must be ours (resolutions 77).
 		if err := s.origins.Check(r); err != nil {
-			x.caller = caller{err: models.E(models.Forbidden, "the request comes from a foreign origin")}
-			x.refresh = ""
+			x.caller = caller{foreign: models.E(models.Forbidden, "the request comes from a foreign origin")}
 		}
 	}
 	ctx = models.WithActor(ctx, x.caller.actor)

@@ -61,6 +61,9 @@ func (check) MutateOperationParameters(_ context.Context, params *graphql.RawPar
 func (c check) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = false // walk decides
 	w := walk{check: c, request: requestFrom(ctx), variables: op.Variables, fragments: map[string]measure{}}
+	if err := w.request.caller.foreign; err != nil {
+		return gqlerror.Wrap(err)
+	}
 	m, err := w.selections(op.Operation.SelectionSet, 1)
 	if err == nil {
 		err = m.judge()

@@ -248,3 +248,7 @@ func (h *house) input(externalID, msisdn string, more map[string]any) map[string
 	}
 	return map[string]any{"i": in}
 }
+
+func newRequest(t *testing.T, method, target, body string) *http.Request {
+	return httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+}

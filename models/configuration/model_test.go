@@ -89,6 +89,33 @@ func (f *fixture) deliver(c *client, fate string, events []models.EventName) (br
 	}
 }
 
+// peace lets the device speak undisturbed and wants it to have all that is desired.
+func (f *fixture) peace(t *rapid.T, c *client) {
+	f.clock.Advance(time.Hour)
+	if c.committed != nil {
+		c.apply(c.committed)
+		c.committed = nil
+		f.play(c, "fine", models.EventBoot)
+	}
+	f.play(c, "fine", models.EventPeriodic)
+	f.inTx(func(tx *store.Tx) error {
+		everything, err := f.room.Everything(tx, f.device, c.key)
+		if err != nil {
+			return err
+		}
+		if c.key != models.ParameterKey(everything.Version) {
+			t.Errorf("the device holds %q, desired is version %d", c.key, everything.Version)
+		}
+		for _, v := range everything.Values {
+			if c.values[v.Name] != v.Value {
+				t.Errorf("%s is %q, desired is %q", v.Name, c.values[v.Name], v.Value)
+			}
+		}
+		return nil
+	})
+	f.state(models.ConfigurationApplied)
+}
+
 // TestADeviceAlwaysEndsWithWhatIsDesired plays any mix of changes, sessions, losses, restarts and resets, and then lets the device speak in peace.
 func TestADeviceAlwaysEndsWithWhatIsDesired(t *testing.T) {
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
@@ -128,33 +155,13 @@ func TestADeviceAlwaysEndsWithWhatIsDesired(t *testing.T) {
 					c.committed = nil
 					f.play(c, fates.Draw(t, "fate"), models.EventBoot)
 				},
+				"peace": func(t *rapid.T) { f.peace(t, c) },
 				"reset": func(t *rapid.T) {
 					*c = client{values: map[string]string{}}
 					f.play(c, fates.Draw(t, "fate"), models.EventBootstrap)
 				},
 			})
-			f.clock.Advance(time.Hour)
-			if c.committed != nil {
-				c.apply(c.committed)
-				f.play(c, "fine", models.EventBoot)
-			}
-			f.play(c, "fine", models.EventPeriodic)
-			f.inTx(func(tx *store.Tx) error {
-				everything, err := f.room.Everything(tx, f.device, c.key)
-				if err != nil {
-					return err
-				}
-				if c.key != models.ParameterKey(everything.Version) {
-					t.Errorf("the device holds %q, desired is version %d", c.key, everything.Version)
-				}
-				for _, v := range everything.Values {
-					if c.values[v.Name] != v.Value {
-						t.Errorf("%s is %q, desired is %q", v.Name, c.values[v.Name], v.Value)
-					}
-				}
-				return nil
-			})
-			f.state(models.ConfigurationApplied)
+			f.peace(t, c)
 		})
 	})
 }

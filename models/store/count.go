@@ -24,7 +24,11 @@ func CountOne(ctx context.Context) {
 
 // countStatements hooks the counter into db.
 func countStatements(db *gorm.DB) error {
-	count := func(db *gorm.DB) { CountOne(db.Statement.Context) }
+	count := func(db *gorm.DB) {
+		if !db.DryRun { // a subquery is only written here; it runs as part of its statement
+			CountOne(db.Statement.Context)
+		}
+	}
 	callback := db.Callback()
 	for _, register := range []func(string, func(*gorm.DB)) error{
 		callback.Create().Before("gorm:create").Register,

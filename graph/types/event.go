@@ -1,6 +1,10 @@
 package types
 
-import "github.com/softacs/softacs/models"
+import (
+	"maps"
+
+	"github.com/softacs/softacs/models"
+)
 
 // Event is an event of the log with its cursor.
 type Event struct {
@@ -14,8 +18,18 @@ func (e *Event) ID() models.Subject { return models.Subject{Kind: models.KindEve
 // SubjectID names what it happened to.
 func (e *Event) SubjectID() models.Subject { return e.Event.Subject }
 
-// Payload is free JSON.
-func (e *Event) Payload() any { return e.Event.Payload.V }
+// Payload is free JSON; ids in it are global ids, as everywhere in the API.
+func (e *Event) Payload() any {
+	payload := maps.Clone(e.Event.Payload.V)
+	for name, kind := range map[string]models.Kind{"account": models.KindAccount, "device": models.KindDevice} {
+		if text, ok := payload[name].(string); ok {
+			if id, err := models.ParseID(text); err == nil {
+				payload[name] = FormatID(models.Subject{Kind: kind, ID: id})
+			}
+		}
+	}
+	return payload
+}
 
 // AccountID names the account, if it is about one.
 func (e *Event) AccountID() models.Subject {

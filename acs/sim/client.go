@@ -41,7 +41,7 @@ type Config struct {
 	SessionTimeout    int
 
 	Profile *i4.Profile  // the embedded one if nil
-	HTTP    *http.Client // one without cookies and with a time limit of 30 s if nil
+	HTTP    *http.Client // one of its own, without cookies and with a time limit of 30 s, if nil
 	Now     func() time.Time
 	// OnExchange sees every HTTP exchange after the platform has answered and before the client looks at the answer. An error loses the
 	// answer: the session breaks with it, except that Again makes the client send the same bytes once more.
@@ -50,6 +50,9 @@ type Config struct {
 
 // Again makes the client repeat a POST whose answer it did not get, in the same session.
 var Again = errors.New("send it again")
+
+// idle is how long a client keeps a connection that it does not use.
+const idle = 5 * time.Second
 
 // Exchange is one HTTP request with its answer.
 type Exchange struct {
@@ -120,7 +123,8 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	if c.HTTP == nil {
-		c.HTTP = &http.Client{Timeout: 30 * time.Second}
+		// Connections of its own: a platform takes two devices on one connection for one that broke the protocol (i4.md A.5).
+		c.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{IdleConnTimeout: idle}}
 	}
 	if c.Version == nil {
 		v := cwmp.V1_2

@@ -131,7 +131,9 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (http.Handler, err
 	clientRoom := clients.New(s, a.clock, clients.Rooms{
 		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
 	}, clientConfig)
-	a.acs = server.New(a.serverConfig(), profile, a.devices, arrivals{clientRoom}, a.clock)
+	serverConfig := serverConfig(c)
+	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, clientRoom.Security
+	a.acs = server.New(serverConfig, profile, a.devices, arrivals{clientRoom}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
 		Passwords: a.passwords, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), Lab: c.Lab,
@@ -162,7 +164,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 // runLoops starts what works in the background until endLoops.
 func (a *app) runLoops(ctx context.Context) {
 	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.clean, a.acs.Run} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.clean, a.reap} {
 		a.background.Go(func() { loop(ctx) })
 	}
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
@@ -203,7 +205,8 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
-	a.south = a.acs.HTTP()
+	a.south = &http.Server{Handler: a.acs.Handler(), ErrorLog: a.north.ErrorLog}
+	a.acs.Configure(a.south)
 	if a.northAddr, err = net.Listen("tcp", a.config.North.Addr); err != nil {
 		return fmt.Errorf("north.addr: %w", err)
 	}
@@ -294,4 +297,11 @@ func isLoopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// reap ends sessions that went silent.
+func (a *app) reap(ctx context.Context) {
+	if err := a.acs.Run(ctx); err != nil && ctx.Err() == nil {
+		slog.ErrorContext(ctx, "the sessions are no longer watched", "error", err)
+	}
 }

@@ -36,8 +36,12 @@ func (p person) live(ctx context.Context) {
 		p.say(p.name, err.Error())
 		return
 	}
-	for n := 1; !p.login(ctx, client); n++ {
-		if (models.SystemClock{}).Wait(ctx, client.RetryWait(n)) != nil {
+	for n := 1; ; n++ {
+		ok, after := p.login(ctx, client)
+		if ok {
+			break
+		}
+		if (models.SystemClock{}).Wait(ctx, max(after, client.RetryWait(n))) != nil {
 			return
 		}
 	}
@@ -50,35 +54,35 @@ func (p person) live(ctx context.Context) {
 			p.say(p.name, "heartbeat: "+err.Error())
 		case o.Status == reauthenticate:
 			p.say(p.name, "is told to authenticate again")
-			p.login(ctx, client)
+			_, _ = p.login(ctx, client) // if it fails, the next heartbeat is told again
 		}
 	}
 }
 
 const reauthenticate = 12 // UI.Status REAUTH_REQUIRED
 
-// login gets a password and registers with it; false if it has to be tried again.
-func (p person) login(ctx context.Context, client *sim.Client) bool {
+// login gets a password and registers with it; otherwise it says how long the platform wants to be left alone.
+func (p person) login(ctx context.Context, client *sim.Client) (ok bool, after time.Duration) {
 	p.say(p.name, "asks for a password (X CT-COM GETPWD)")
 	before := len(p.messages())
 	o, err := client.GetPassword(ctx)
 	if err != nil || o.Status != 0 {
 		p.say(p.name, fmt.Sprintf("gets no password: status %d %s %v", o.Status, o.Desc, errorText(err)))
-		return false
+		return false, time.Duration(o.RetryAfter) * time.Second
 	}
 	password, err := p.read(ctx, before)
 	if err != nil {
-		return false
+		return false, 0
 	}
 	p.say(p.name, "reads the SMS on "+p.mobile.Masked()+" and types the password")
 	o, err = client.Register(ctx, password)
 	if err != nil || o.Status != 0 || o.Result != 1 {
 		p.say(p.name, fmt.Sprintf("is refused: status %d %s %v", o.Status, o.Desc, errorText(err)))
-		return false
+		return false, time.Duration(o.RetryAfter) * time.Second
 	}
 	p.say(p.name, fmt.Sprintf("is authenticated; has %s, line %s, P-CSCF %s", client.Get("managementServer.parameterKey"),
 		client.Get("line.enable"), client.Get("sip.outboundProxy")))
-	return true
+	return true, 0
 }
 
 func errorText(err error) string {

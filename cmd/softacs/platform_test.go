@@ -140,6 +140,20 @@ func (o object) text(path string) string {
 // query runs an operation and returns its data; an error of the protocol ends the test.
 func (p *platform) query(document string, variables object) object {
 	p.t.Helper()
+	var result struct {
+		Data   object
+		Errors []object
+	}
+	raw := p.raw(document, variables)
+	if err := json.Unmarshal([]byte(raw), &result); err != nil || len(result.Errors) > 0 {
+		p.t.Fatalf("%s\n%s", document, raw)
+	}
+	return result.Data
+}
+
+// raw runs an operation and returns the body of the answer.
+func (p *platform) raw(document string, variables object) string {
+	p.t.Helper()
 	body, err := json.Marshal(object{"query": document, "variables": variables})
 	if err != nil {
 		p.t.Fatal(err)
@@ -159,14 +173,7 @@ func (p *platform) query(document string, variables object) object {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var result struct {
-		Data   object
-		Errors []object
-	}
-	if err := json.Unmarshal(raw, &result); err != nil || len(result.Errors) > 0 {
-		p.t.Fatalf("%s\nHTTP %d: %s", document, answer.StatusCode, raw)
-	}
-	return result.Data
+	return string(raw)
 }
 
 // mutate runs a mutation with one input and fails the test on a userError.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/softacs/softacs/acs/i4"
+	"github.com/softacs/softacs/acs/server"
+	"github.com/softacs/softacs/acs/session"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
@@ -47,9 +49,12 @@ func newSender(c Config) (sms.Sender, error) {
 	return nil, fmt.Errorf("sms: log: and file:PATH are allowed, not %q", c.SMS)
 }
 
-// deniedPaths are what no task may set (resolutions 79).
+// deniedPaths are what no task may set (resolutions 79), in the trees of both generations of the data model.
 func deniedPaths(p *i4.Profile) []string {
-	var denied []string
+	denied := []string{
+		"InternetGatewayDevice.ManagementServer.URL", "InternetGatewayDevice.ManagementServer.Username",
+		"InternetGatewayDevice.ManagementServer.Password", "InternetGatewayDevice.ManagementServer.ParameterKey",
+	}
 	for _, name := range []string{"managementServer.url", "managementServer.username", "managementServer.password", "managementServer.parameterKey"} {
 		if path, ok := p.Path(name); ok {
 			denied = append(denied, path)
@@ -161,4 +166,17 @@ func clientsConfig(c Config) (clients.Config, error) {
 		out.Policy.Max[t] = n
 	}
 	return out, nil
+}
+
+func serverConfig(c Config) server.Config {
+	x := c.I4
+	return server.Config{
+		Lab: c.Lab, Path: x.ACS.Path, MaxSessions: x.Limits.Sessions,
+		Session: session.Config{
+			Timeout: time.Duration(x.Session.Timeout) * time.Second, MaxDuration: time.Duration(x.Session.MaxDuration) * time.Second,
+			RoundTrips: x.Session.MaxRoundTrips,
+		},
+		Limits:   server.Limits{L0PerMinuteIP: x.Limits.L0PerMinuteIP, L0PerSecond: x.Limits.L0PerSecond, HeartbeatSeconds: x.Limits.HeartbeatSeconds},
+		NonceTTL: time.Duration(x.HTTP.Digest.NonceTTL) * time.Second, NonceRing: x.HTTP.Digest.NonceRing, SHA256: x.HTTP.Digest.SHA256,
+	}
 }

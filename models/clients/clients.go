@@ -62,6 +62,16 @@ func New(s *store.Store, clock models.Clock, rooms Rooms, c Config) *Room {
 	return &Room{store: s, clock: clock, config: c, Rooms: rooms}
 }
 
+// Security notes what the door itself saw of a device, such as the credentials of another one (i4.md A.2-3).
+func (r *Room) Security(ctx context.Context, code string, d *models.Device) {
+	err := r.store.InTx(models.WithActor(ctx, models.System("acs")), func(tx *store.Tx) error {
+		return security(tx, code, nil, d, nil)
+	})
+	if err != nil {
+		slog.ErrorContext(ctx, "note a security event", "code", code, "device", d.Key, "error", err)
+	}
+}
+
 // flow is one thing that happens in a visit. next returns nil when the flow has nothing more to ask.
 type flow interface {
 	next(ctx context.Context) (*models.Request, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
@@ -21,6 +22,8 @@ type service struct {
 	*Visit
 	// delivery is out; nil if a task is, or nothing.
 	delivery *configuration.Delivery
+	// outcome goes with the delivery that turns the line off.
+	outcome *models.Outcome
 	// own are the new HTTP credentials that a delivery after a factory reset carries.
 	own   []models.Value
 	task  *models.Task
@@ -63,7 +66,7 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 		return nil, nil
 	}
 	err = f.room.store.InTx(ctx, func(tx *store.Tx) error {
-		f.delivery, f.own = nil, nil
+		f.delivery, f.own, f.outcome = nil, nil, nil
 		if err := f.begin(tx); err != nil || f.device.AccountID.IsZero() {
 			return err
 		}
@@ -75,6 +78,9 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 			return err
 		}
 		f.delivery = delivery
+		if f.outcome, err = f.standing(tx); err != nil {
+			return err
+		}
 		return f.renew(tx)
 	})
 	switch {
@@ -115,6 +121,16 @@ func (f *service) begin(tx *store.Tx) error {
 	return nil
 }
 
+// standing is what the device is told beside a delivery: nothing, or that its account does not include its type any more (resolutions 75).
+func (f *service) standing(tx *store.Tx) (*models.Outcome, error) {
+	a, err := accounts.Load(tx, f.device.AccountID)
+	if err != nil || a == nil || a.Includes(f.device.ClientType) {
+		return nil, err
+	}
+	outcome := denied(models.ResultTypeNotAllowed)
+	return &outcome, nil
+}
+
 // renew gives a device that was reset to its factory state new HTTP credentials, once a session (i4.md C.6).
 func (f *service) renew(tx *store.Tx) error {
 	if !f.in.Has(models.EventBootstrap) || f.renewed || f.device.Registered {
@@ -134,7 +150,7 @@ func (f *service) renew(tx *store.Tx) error {
 
 func (f *service) deliver() *models.Request {
 	return &models.Request{
-		Method: models.SetParameterValues, Version: f.delivery.Version,
+		Method: models.SetParameterValues, Version: f.delivery.Version, Outcome: f.outcome, Without: f.delivery.Dropped,
 		Values: append(append([]models.Value{}, f.own...), f.delivery.Values...),
 	}
 }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/softacs/softacs/acs/cwmp"
+	"github.com/softacs/softacs/acs/sim"
+	"github.com/softacs/softacs/models"
+)
+
+// bound provisions an account and registers a client with it.
+func (p *platform) bound() (id string, client *sim.Client) {
+	p.t.Helper()
+	id, msisdn, _ := p.provision(object{"initialPassword": longTerm})
+	client = p.client(msisdn, nil)
+	p.want(0)(client.Register(p.t.Context(), longTerm))
+	return id, client
+}
+
+// turn switches a service of the account.
+func (p *platform) turn(id, key, service string, on bool) {
+	p.t.Helper()
+	p.mutate("modifyAccount", "account { id }", object{
+		"idempotencyKey": key, "account": object{"id": id}, "services": []object{{"code": service, "enabled": on}},
+	})
+}
+
+// deliveries runs a session and returns the parameters of each configuration that it brought.
+func (p *platform) deliveries(client *sim.Client, session func() (sim.Outcome, error)) (list [][]string) {
+	p.t.Helper()
+	p.observe(client, func(e sim.Exchange) error {
+		if set, ok := e.Got.(*cwmp.SetParameterValues); ok {
+			list = append(list, names(set.Parameters))
+		}
+		return nil
+	})
+	defer p.observe(client, nil)
+	p.done(session())
+	return list
+}
+
+func (p *platform) configured(client *sim.Client, state, desired string) {
+	p.t.Helper()
+	d := p.deviceOf(client)
+	if d.text("configuration.state") != state || d.text("configuration.desiredKey") != desired {
+		p.t.Errorf("the configuration is %v, not %s of %s", d["configuration"], state, desired)
+	}
+}
+
+// Every way in which a change may reach a client or fail to (i4.md B.10).
+func TestHeartbeatConfiguration(t *testing.T) {
+	eachPlatform(t, nil, func(t *testing.T, p *platform) {
+		t.Run("a plain heartbeat is no event", func(t *testing.T) {
+			id, client := p.bound()
+			p.waitForEvent(id, "BINDING_CHANGED client.bound ACTIVE")
+			before := len(p.eventsOf(id))
+			for range 3 {
+				if got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) }); got != nil {
+					t.Errorf("delivered %v", got)
+				}
+			}
+			if after := len(p.eventsOf(id)); after != before {
+				t.Errorf("%d events", after-before)
+			}
+		})
+		t.Run("changes coalesce", func(t *testing.T) {
+			id, client := p.bound()
+			p.turn(id, "1", "VIDEO", true)
+			p.turn(id, "2", "PRESENCE", true)
+			p.turn(id, "3", "PRESENCE", true) // changes nothing
+			got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) })
+			if len(got) != 1 || slices.Contains(got[0], "video.enable=1") || !slices.Contains(got[0], "presence.enable=1") {
+				t.Errorf("delivered %v", got)
+			}
+			p.configured(client, "APPLIED", "cfg-000000003")
+		})
+		t.Run("a reset device gets everything and new credentials", func(t *testing.T) {
+			_, client := p.bound()
+			password := client.Get("managementServer.password")
+			got := p.deliveries(client, func() (sim.Outcome, error) {
+				return client.Inform(t.Context(), models.EventBootstrap, models.EventBoot)
+			})
+			if len(got) != 1 || len(got[0]) < 20 || client.Get("managementServer.password") == password {
+				t.Errorf("delivered %v", got)
+			}
+			p.done(client.Heartbeat(t.Context()))
+			p.configured(client, "APPLIED", "cfg-000000001")
+		})
+		t.Run("an unknown ParameterKey means everything", func(t *testing.T) {
+			_, client := p.bound()
+			client.Set("managementServer.parameterKey", "somebody else's")
+			got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) })
+			if len(got) != 1 || len(got[0]) < 20 {
+				t.Errorf("delivered %v", got)
+			}
+		})
+		t.Run("an optional parameter refused", func(t *testing.T) {
+			id, client := p.bound()
+			client.SetFaults(sim.Faults{Parameters: map[string]int{"presence.serverURI": 9005}})
+			p.turn(id, "1", "PRESENCE", true)
+			got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) })
+			if len(got) != 2 || slices.ContainsFunc(got[1], func(s string) bool { return s == "presence.serverURI=sip:presence@ims.example.net" }) || !slices.Contains(got[1], "presence.enable=1") {
+				t.Errorf("delivered %v", got)
+			}
+			p.configured(client, "APPLIED", "cfg-000000002")
+		})
+		t.Run("a mandatory parameter refused", func(t *testing.T) {
+			id, client := p.bound()
+			client.SetFaults(sim.Faults{Parameters: map[string]int{"line.sip.authPassword": 9007}})
+			p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "1", "account": object{"id": id}, "sipPassword": "rotated"})
+			p.done(client.Heartbeat(t.Context()))
+			p.configured(client, "FAILED", "cfg-000000002")
+			p.waitForEvent(id, "CONFIGURATION_CHANGED config.failed FAILED")
+			if got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) }); got != nil {
+				t.Errorf("a failed version was sent again: %v", got)
+			}
+			client.SetFaults(sim.Faults{})
+			client.Set("deviceInfo.softwareVersion", "3.0")
+			p.done(client.Boot(t.Context()))
+			p.configured(client, "APPLIED", "cfg-000000002")
+		})
+		for _, fault := range []int{9001, 9002, 9004} {
+			t.Run(fmt.Sprintf("the whole request refused with %d", fault), func(t *testing.T) {
+				id, client := p.bound()
+				p.turn(id, "1", "VIDEO", true)
+				client.SetFaults(sim.Faults{Methods: map[string]int{"SetParameterValues": fault}})
+				for try := range 4 {
+					got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) })
+					if want := 1; try < 3 && len(got) != want || try == 3 && len(got) != 0 {
+						t.Errorf("session %d delivered %v", try+1, got)
+					}
+				}
+				client.SetFaults(sim.Faults{})
+				p.turn(id, "2", "VIDEO", false)
+				p.done(client.Heartbeat(t.Context()))
+				p.configured(client, "APPLIED", "cfg-000000003")
+			})
+		}
+		t.Run("committed until the next boot", func(t *testing.T) {
+			id, client := p.bound()
+			client.SetFaults(sim.Faults{Status: 1})
+			p.turn(id, "1", "VIDEO", true)
+			p.done(client.Heartbeat(t.Context()))
+			p.configured(client, "COMMITTED", "cfg-000000002")
+			client.SetFaults(sim.Faults{})
+			p.done(client.Boot(t.Context()))
+			p.configured(client, "APPLIED", "cfg-000000002")
+		})
+		t.Run("a client type taken away", func(t *testing.T) {
+			id, client := p.bound()
+			p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "1", "account": object{"id": id}, "clientTypes": []string{"MOBILE"}})
+			p.want(17)(client.Heartbeat(t.Context()))
+			if got := client.Get("line.enable"); got != "Disabled" {
+				t.Errorf("the line is %s", got)
+			}
+		})
+	})
+}

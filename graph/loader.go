@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/softacs/softacs/models"
@@ -34,6 +35,9 @@ func (f *family) members() []models.ID {
 	defer f.mu.Unlock()
 	return f.ids[:len(f.ids):len(f.ids)]
 }
+
+// errUnread is what the siblings of a row see whose reading panicked.
+var errUnread = errors.New("a sibling could not be read")
 
 // maxBatch bounds the placeholders of one statement.
 const maxBatch = 500
@@ -96,15 +100,15 @@ func (l *loader[V]) begin(ctx context.Context, id models.ID) *load[V] {
 		l.loads[id] = one
 	}
 	l.mu.Unlock()
+	var found map[models.ID]V
+	err := errUnread
 	defer func() { // a panic in fetch must not leave the siblings waiting
-		for _, one := range loads {
+		for id, one := range loads {
+			one.value, one.err = found[id], err
 			close(one.done)
 		}
 	}()
-	found, err := l.fetch(ctx, batch)
-	for id, one := range loads {
-		one.value, one.err = found[id], err
-	}
+	found, err = l.fetch(ctx, batch)
 	return loads[id]
 }
 

@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/softacs/softacs/graph"
 	"github.com/softacs/softacs/models"
 )
 
@@ -261,4 +263,33 @@ func TestGraphiQLIsForTheLab(t *testing.T) {
 	}
 	lab.must("", introspection, nil)
 	outside.ask("", introspection, nil).refused(http.StatusUnauthorized, models.Unauthenticated)
+}
+
+func TestWhatIsInternalStaysInside(t *testing.T) {
+	h := onSQLite(t, false)
+	broken := *h
+	broken.config.Accounts = nil // whatever asks it panics
+	var err error
+	if broken.handler, err = graph.New(broken.config); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		`{ account(ref: {externalId: "x"}) { id } }`, `{ accounts { nodes { id } } }`,
+		`mutation { activateAccount(input: {idempotencyKey: "k", account: {externalId: "x"}}) { replayed } }`,
+	} {
+		a := broken.ask(h.bss, query, nil)
+		a.refused(http.StatusOK, "INTERNAL")
+		if dig(a.body["errors"], "0.message") != "internal error" || strings.Contains(a.text, "runtime") {
+			t.Errorf("%s", a.text)
+		}
+	}
+	hurried := *h
+	hurried.config.Timeout = time.Nanosecond
+	if hurried.handler, err = graph.New(hurried.config); err != nil {
+		t.Fatal(err)
+	}
+	a := hurried.ask(h.bss, `{ accounts { nodes { id } } }`, nil)
+	a.refused(http.StatusOK, "TIMEOUT")
+	a = hurried.askIn(h.Context(), h.bss, `{ accounts { nodes { id } } }`, nil, map[string]string{"Accept": "application/graphql-response+json"})
+	a.refused(http.StatusGatewayTimeout, "TIMEOUT")
 }

@@ -2790,7 +2790,6 @@ input TargetActionInput {
   id: ID!
   idempotencyKey: String
   expectedVersion: Int
-  note: String
 }
 type Query {
   node(id: ID!): Node

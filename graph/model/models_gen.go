@@ -380,7 +380,6 @@ type TargetActionInput struct {
 	ID              models.Subject             `json:"id"`
 	IdempotencyKey  graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 	ExpectedVersion graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
-	Note            graphql.Omittable[*string] `json:"note,omitempty"`
 }
 
 type TimeRange struct {

@@ -23,6 +23,12 @@ func TestAnAccountIsProvisionedReadAndChanged(t *testing.T) {
 		a.want("provisionAccount.replayed", false)
 		id := a.at("provisionAccount.account.id")
 
+		written := h.must(h.bss, `mutation { provisionAccount(input: {idempotencyKey: "literal", externalId: "s-9", msisdn: "+862162345699", sipPassword: "example-sip-secret",
+			services: [{code: "VIDEO", enabled: true, parameters: {MaxBitrate: 512}}]}) { account { services { parameters } } userErrors { code field } } }`, nil)
+		written.want("provisionAccount.account.services.0.parameters.MaxBitrate", "512")
+		h.ask(h.bss, provisionAccount, h.input("s-8", "+862162345698", map[string]any{"services": []any{map[string]any{"code": "VIDEO", "enabled": true, "parameters": []any{1}}}})).
+			want("provisionAccount.userErrors.0.field", "[input services 0 parameters]")
+
 		again := h.must(h.bss, provisionAccount, in)
 		again.want("provisionAccount.replayed", true)
 		again.want("provisionAccount.account.id", id)
@@ -118,6 +124,12 @@ func TestRegionsAndPermissionsHoldEverywhere(t *testing.T) {
 		h.must(reader, `{ account(ref: {externalId: "s-1"}) { id sipPassword @include(if: false) } }`, nil).want("account.id", id)
 		devices := h.client("devices", nil, models.DeviceRead)
 		h.ask(devices, fmt.Sprintf(`{ node(id: "%s") { id } }`, id), nil).refused(200, models.Forbidden)
+		b := h.ask(devices, fmt.Sprintf(`{ nodes(ids: ["%s", "eA"]) { id } }`, id), nil)
+		b.refused(200, models.Forbidden)
+		b.want("nodes", "[<nil> <nil>]")
+		if path := fmt.Sprint(dig(b.body["errors"], "0.path")); path != "[nodes 0]" {
+			h.Errorf("the error is at %s", path)
+		}
 	})
 }
 

@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/softacs/softacs/graph/generated"
 	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
@@ -25,9 +26,10 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []*models.Subject) ([]typ
 		}
 	}
 	for i, id := range ids {
+		at := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
 		var err error
-		if nodes[i], err = node(ctx, *id); err != nil {
-			return nil, err
+		if nodes[i], err = node(at, *id); err != nil {
+			graphql.AddError(at, err)
 		}
 	}
 	return nodes, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/softacs/softacs/graph/generated"
 	"github.com/softacs/softacs/graph/transport"
@@ -28,7 +29,7 @@ import (
 	"github.com/softacs/softacs/models/tasks"
 )
 
-//go:generate go tool gqlgen generate --config ../gqlgen.yml
+//go:generate go tool gqlgen generate
 
 const (
 	maxBody        = 256 << 10
@@ -103,6 +104,7 @@ func (s *server) graphql() http.Handler {
 	door.SetRecoverFunc(recovered)
 	door.SetDisableSuggestion(!s.Lab)
 	door.Use(check{schema: schema.Schema(), lab: s.Lab})
+	door.AroundRootFields(s.afresh)
 	door.AroundFields(emptyIsNull)
 	door.AroundResponses(s.disclose)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,6 +112,17 @@ func (s *server) graphql() http.Handler {
 		defer cancel()
 		post.Do(w, s.identify(w, r.WithContext(graphql.StartOperationTrace(ctx))), door)
 	})
+}
+
+// afresh gives each mutation of a document loaders of its own: what an earlier one read may have changed since.
+func (s *server) afresh(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+		before := requestFrom(ctx)
+		now := s.newRequest(before.w)
+		now.caller, now.refresh, now.roots, now.disclosures = before.caller, before.refresh, before.roots, before.disclosures
+		ctx = context.WithValue(ctx, requestKey{}, now)
+	}
+	return next(ctx)
 }
 
 // emptyIsNull shows a text that a row does not have, which is empty there, as null where the schema allows it.

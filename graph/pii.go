@@ -106,7 +106,7 @@ func masked(s string) string {
 // disclose writes the audit row of what was disclosed before the caller gets it: without the row there is no answer.
 func (s *server) disclose(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response, r := next(ctx), requestFrom(ctx)
-	d := &r.disclosures
+	d := r.disclosures
 	if response == nil || len(d.subjects) == 0 {
 		return response
 	}

@@ -18,7 +18,7 @@ type request struct {
 	w           http.ResponseWriter
 	refresh     models.Secret
 	roots       []string // names of the root fields, for the audit log
-	disclosures disclosures
+	disclosures *disclosures
 
 	families struct{ accounts, devices, bindings, tasks, messages, operators, clients, roles family }
 
@@ -51,11 +51,11 @@ func requestFrom(ctx context.Context) *request {
 	if r, ok := ctx.Value(requestKey{}).(*request); ok {
 		return r
 	}
-	return &request{}
+	return &request{disclosures: &disclosures{}}
 }
 
 func (s *server) newRequest(w http.ResponseWriter) *request {
-	r := &request{w: w, ofAccount: map[bindingsAsked]*loader[*model.BindingConnection]{}, ofDevice: map[bindingsAsked]*loader[*model.BindingConnection]{}}
+	r := &request{w: w, disclosures: &disclosures{}, ofAccount: map[bindingsAsked]*loader[*model.BindingConnection]{}, ofDevice: map[bindingsAsked]*loader[*model.BindingConnection]{}}
 	f := &r.families
 	r.accounts = newLoader(&f.accounts, s.Accounts.ByIDs)
 	r.devices = newLoader(&f.devices, s.Devices.ByIDs)

@@ -53,6 +53,8 @@ type dialogue struct {
 // session runs one session; events and requests that waited are gone when they were answered.
 func (c *Client) session(ctx context.Context, a *attempt) error {
 	c.sessions++
+	// A session has connections of its own, as a soft client's has: an Inform on the connection of an open session breaks the protocol.
+	defer c.config.HTTP.CloseIdleConnections()
 	d := &dialogue{Client: c, attempt: a, number: c.sessions, cookies: map[string]string{},
 		username: c.store.get("managementServer.username"), password: c.store.get("managementServer.password")}
 	c.auth.begin()

@@ -259,7 +259,10 @@ func (a *app) stop(ctx context.Context) error {
 	}
 	if a.south != nil {
 		finish, cancel := context.WithTimeout(ctx, sessionTime)
-		errs = append(errs, a.acs.Shutdown(finish), shutdown(ctx, a.south))
+		if err := a.acs.Shutdown(finish); err != nil && !errors.Is(err, context.DeadlineExceeded) { // what is open then is cut
+			errs = append(errs, err)
+		}
+		errs = append(errs, shutdown(ctx, a.south))
 		cancel()
 	}
 	for _, l := range []net.Listener{a.northAddr, a.southAddr} {

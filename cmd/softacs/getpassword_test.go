@@ -20,16 +20,17 @@ func (p *platform) exec(statement string, arguments ...any) {
 	}
 }
 
-// waitForEvent waits until an event of the account is in the log.
-func (p *platform) waitForEvent(accountID, event string) {
+// waitForEvent waits until an event of the account is in the log so many times.
+func (p *platform) waitForEvent(accountID, event string, times int) {
 	p.t.Helper()
-	storetest.Eventually(p.t, event+" is readable", func() bool { return count(p.eventsOf(accountID), event) > 0 })
+	storetest.Eventually(p.t, event+" is readable", func() bool { return count(p.eventsOf(accountID), event) >= times })
 }
 
 // askWith sends a GETPWD with exactly these parameters.
 func (p *platform) askWith(client *sim.Client, parameters map[string]string) (sim.Outcome, error) {
 	var list []cwmp.ParameterValue
 	for name, value := range parameters {
+		client.Set(name, value) // what the base set says
 		path, ok := profile.Path(name)
 		if !ok {
 			p.t.Fatal("no path for", name)
@@ -73,7 +74,7 @@ func TestGetPasswordErrors(t *testing.T) {
 		if n := len(p.messages(mobile)); n != 1 {
 			t.Errorf("%d SMS", n)
 		}
-		p.waitForEvent(id, "SECURITY security.rate_limited")
+		p.waitForEvent(id, "SECURITY security.rate_limited", 1)
 
 		// What stands in the way is not told: the answer is that of a success, and no SMS leaves.
 		for name, refuse := range map[string]func() (msisdn, mobile, typed string){

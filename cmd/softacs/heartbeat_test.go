@@ -23,7 +23,7 @@ func (p *platform) bound() (id string, client *sim.Client) {
 func (p *platform) turn(id, key, service string, on bool) {
 	p.t.Helper()
 	p.mutate("modifyAccount", "account { id }", object{
-		"idempotencyKey": key, "account": object{"id": id}, "services": []object{{"code": service, "enabled": on}},
+		"idempotencyKey": key + id, "account": object{"id": id}, "services": []object{{"code": service, "enabled": on}},
 	})
 }
 
@@ -52,9 +52,9 @@ func (p *platform) configured(client *sim.Client, state, desired string) {
 // Every way in which a change may reach a client or fail to (i4.md B.10).
 func TestHeartbeatConfiguration(t *testing.T) {
 	eachPlatform(t, nil, func(t *testing.T, p *platform) {
-		t.Run("a plain heartbeat is no event", func(t *testing.T) {
+		p.run("a plain heartbeat is no event", func(t *testing.T, p *platform) {
 			id, client := p.bound()
-			p.waitForEvent(id, "BINDING_CHANGED client.bound ACTIVE")
+			p.waitForEvent(id, "BINDING_CHANGED client.bound ACTIVE", 1)
 			before := len(p.eventsOf(id))
 			for range 3 {
 				if got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) }); got != nil {
@@ -65,7 +65,7 @@ func TestHeartbeatConfiguration(t *testing.T) {
 				t.Errorf("%d events", after-before)
 			}
 		})
-		t.Run("changes coalesce", func(t *testing.T) {
+		p.run("changes coalesce", func(t *testing.T, p *platform) {
 			id, client := p.bound()
 			p.turn(id, "1", "VIDEO", true)
 			p.turn(id, "2", "PRESENCE", true)
@@ -76,11 +76,11 @@ func TestHeartbeatConfiguration(t *testing.T) {
 			}
 			p.configured(client, "APPLIED", "cfg-000000003")
 		})
-		t.Run("a reset device gets everything and new credentials", func(t *testing.T) {
+		p.run("a reset device gets everything and new credentials", func(t *testing.T, p *platform) {
 			_, client := p.bound()
 			password := client.Get("managementServer.password")
 			got := p.deliveries(client, func() (sim.Outcome, error) {
-				return client.Inform(t.Context(), models.EventBootstrap, models.EventBoot)
+				return client.Inform(t.Context(), models.EventBootstrap, models.EventBoot, models.EventPeriodic)
 			})
 			if len(got) != 1 || len(got[0]) < 20 || client.Get("managementServer.password") == password {
 				t.Errorf("delivered %v", got)
@@ -88,7 +88,7 @@ func TestHeartbeatConfiguration(t *testing.T) {
 			p.done(client.Heartbeat(t.Context()))
 			p.configured(client, "APPLIED", "cfg-000000001")
 		})
-		t.Run("an unknown ParameterKey means everything", func(t *testing.T) {
+		p.run("an unknown ParameterKey means everything", func(t *testing.T, p *platform) {
 			_, client := p.bound()
 			client.Set("managementServer.parameterKey", "somebody else's")
 			got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) })
@@ -96,7 +96,7 @@ func TestHeartbeatConfiguration(t *testing.T) {
 				t.Errorf("delivered %v", got)
 			}
 		})
-		t.Run("an optional parameter refused", func(t *testing.T) {
+		p.run("an optional parameter refused", func(t *testing.T, p *platform) {
 			id, client := p.bound()
 			client.SetFaults(sim.Faults{Parameters: map[string]int{"presence.serverURI": 9005}})
 			p.turn(id, "1", "PRESENCE", true)
@@ -106,23 +106,23 @@ func TestHeartbeatConfiguration(t *testing.T) {
 			}
 			p.configured(client, "APPLIED", "cfg-000000002")
 		})
-		t.Run("a mandatory parameter refused", func(t *testing.T) {
+		p.run("a mandatory parameter refused", func(t *testing.T, p *platform) {
 			id, client := p.bound()
 			client.SetFaults(sim.Faults{Parameters: map[string]int{"line.sip.authPassword": 9007}})
-			p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "1", "account": object{"id": id}, "sipPassword": "rotated"})
+			p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "1" + id, "account": object{"id": id}, "sipPassword": "rotated"})
 			p.done(client.Heartbeat(t.Context()))
 			p.configured(client, "FAILED", "cfg-000000002")
-			p.waitForEvent(id, "CONFIGURATION_CHANGED config.failed FAILED")
+			p.waitForEvent(id, "CONFIGURATION_CHANGED config.failed FAILED", 1)
 			if got := p.deliveries(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) }); got != nil {
 				t.Errorf("a failed version was sent again: %v", got)
 			}
 			client.SetFaults(sim.Faults{})
 			client.Set("deviceInfo.softwareVersion", "3.0")
-			p.done(client.Boot(t.Context()))
+			p.done(client.Inform(t.Context(), models.EventBoot, models.EventPeriodic))
 			p.configured(client, "APPLIED", "cfg-000000002")
 		})
 		for _, fault := range []int{9001, 9002, 9004} {
-			t.Run(fmt.Sprintf("the whole request refused with %d", fault), func(t *testing.T) {
+			p.run(fmt.Sprintf("the whole request refused with %d", fault), func(t *testing.T, p *platform) {
 				id, client := p.bound()
 				p.turn(id, "1", "VIDEO", true)
 				client.SetFaults(sim.Faults{Methods: map[string]int{"SetParameterValues": fault}})
@@ -138,19 +138,19 @@ func TestHeartbeatConfiguration(t *testing.T) {
 				p.configured(client, "APPLIED", "cfg-000000003")
 			})
 		}
-		t.Run("committed until the next boot", func(t *testing.T) {
+		p.run("committed until the next boot", func(t *testing.T, p *platform) {
 			id, client := p.bound()
 			client.SetFaults(sim.Faults{Status: 1})
 			p.turn(id, "1", "VIDEO", true)
 			p.done(client.Heartbeat(t.Context()))
 			p.configured(client, "COMMITTED", "cfg-000000002")
 			client.SetFaults(sim.Faults{})
-			p.done(client.Boot(t.Context()))
+			p.done(client.Inform(t.Context(), models.EventBoot, models.EventPeriodic))
 			p.configured(client, "APPLIED", "cfg-000000002")
 		})
-		t.Run("a client type taken away", func(t *testing.T) {
+		p.run("a client type taken away", func(t *testing.T, p *platform) {
 			id, client := p.bound()
-			p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "1", "account": object{"id": id}, "clientTypes": []string{"MOBILE"}})
+			p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "1" + id, "account": object{"id": id}, "clientTypes": []string{"MOBILE"}})
 			p.want(17)(client.Heartbeat(t.Context()))
 			if got := client.Get("line.enable"); got != "Disabled" {
 				t.Errorf("the line is %s", got)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -44,6 +45,18 @@ func eachPlatform(t *testing.T, change func(*Config), f func(t *testing.T, p *pl
 	}
 }
 
+// run is t.Run with the platform reporting to the subtest.
+func (p *platform) run(name string, f func(t *testing.T, p *platform)) {
+	p.t.Run(name, func(t *testing.T) {
+		q := *p
+		q.t = t
+		f(t, &q)
+	})
+}
+
+// The platform's own lines say nothing that a test does not.
+func init() { slog.SetDefault(slog.New(slog.DiscardHandler)) }
+
 // labConfig is lab mode on free ports, without waiting where waiting proves nothing.
 func labConfig(t *testing.T, database models.Secret, change func(*Config)) Config {
 	t.Helper()
@@ -61,6 +74,7 @@ func labConfig(t *testing.T, database models.Secret, change func(*Config)) Confi
 	c.I4.Auth.Iterations = 10_000
 	c.I4.GetPwd.Pad = 1
 	c.I4.Limits.HeartbeatSeconds = 0
+	c.I4.Session.Timeout = 5 // sessions whose client lost an answer hold up the end of a test no longer
 	if change != nil {
 		change(&c)
 	}

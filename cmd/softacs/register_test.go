@@ -28,7 +28,7 @@ func TestRegisterErrors(t *testing.T) {
 	eachPlatform(t, nil, func(t *testing.T, p *platform) {
 		withPassword := object{"initialPassword": longTerm}
 
-		t.Run("malformed", func(t *testing.T) {
+		p.run("malformed", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			good := map[string]string{
 				"ui.userName": msisdn, "auth.mode": "challenge", "auth.algorithm": models.ProofAlgorithm, "auth.purpose": "register",
@@ -49,7 +49,7 @@ func TestRegisterErrors(t *testing.T) {
 				}
 			}
 		})
-		t.Run("wrong password, then locked", func(t *testing.T) {
+		p.run("wrong password, then locked", func(t *testing.T, p *platform) {
 			id, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			for try := 1; try < 5; try++ {
@@ -63,15 +63,15 @@ func TestRegisterErrors(t *testing.T) {
 				t.Errorf("locked: %+v", o)
 			}
 			p.want(0)(p.client(msisdn, nil).Register(t.Context(), longTerm)) // another device of the owner is not locked out
-			p.waitForEvent(id, "SECURITY security.locked")
+			p.waitForEvent(id, "SECURITY security.locked", 1)
 			if n := count(p.eventsOf(id), "SECURITY security.auth_failed"); n != 4 {
 				t.Errorf("%d failures in the log", n)
 			}
 		})
-		t.Run("unknown account", func(t *testing.T) {
+		p.run("unknown account", func(t *testing.T, p *platform) {
 			p.want(1)(p.client("+862199999998", nil).Register(t.Context(), longTerm))
 		})
-		t.Run("challenge invalid", func(t *testing.T) {
+		p.run("challenge invalid", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			client.SetFaults(sim.Faults{WrongNonce: true})
@@ -83,7 +83,7 @@ func TestRegisterErrors(t *testing.T) {
 			client.SetFaults(sim.Faults{EmptyProofs: 1})
 			p.want(0)(client.Register(t.Context(), longTerm))
 		})
-		t.Run("nonce reused", func(t *testing.T) {
+		p.run("nonce reused", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			var parameters []cwmp.ParameterValue
@@ -96,7 +96,7 @@ func TestRegisterErrors(t *testing.T) {
 			p.want(0)(client.Register(t.Context(), longTerm))
 			p.want(13)(client.Send(t.Context(), []cwmp.Event{{Code: profile.EventCode(models.EventRegister)}}, parameters))
 		})
-		t.Run("account state and services", func(t *testing.T) {
+		p.run("account state and services", func(t *testing.T, p *platform) {
 			for state, status := range map[string]int{"SUSPENDED": 33, "TERMINATED": 34, "PENDING": 17} {
 				_, msisdn, _ := p.provision(withPassword)
 				p.exec("UPDATE accounts SET state = ? WHERE msisdn = ?", state, msisdn[1:])
@@ -105,28 +105,28 @@ func TestRegisterErrors(t *testing.T) {
 			_, msisdn, _ := p.provision(object{"initialPassword": longTerm, "clientTypes": []string{"MOBILE"}})
 			p.refusal(17, p.client(msisdn, nil))
 		})
-		t.Run("no SIP secret", func(t *testing.T) {
+		p.run("no SIP secret", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			p.exec("UPDATE accounts SET sip_password = NULL WHERE msisdn = ?", msisdn[1:])
 			if o := p.refusal(4, p.client(msisdn, nil)); o.RetryAfter != 60 {
 				t.Errorf("%+v", o)
 			}
 		})
-		t.Run("device conflict and take-over", func(t *testing.T) {
+		p.run("device conflict and take-over", func(t *testing.T, p *platform) {
 			id, msisdn, mobile := p.provision(withPassword)
 			first, second := p.client(msisdn, nil), p.client(msisdn, nil)
 			p.want(0)(first.Register(t.Context(), longTerm))
 			p.refusal(16, second)
-			p.waitForEvent(id, "SECURITY security.device_conflict")
+			p.waitForEvent(id, "SECURITY security.device_conflict", 1)
 			p.login(second, mobile)
 			p.want(12)(first.Heartbeat(t.Context()))
 			if state := p.deviceOf(first).text("bindings.nodes.0.state"); state != "REMOVED" {
 				t.Errorf("the first device's binding is %s", state)
 			}
 			p.done(second.Heartbeat(t.Context()))
-			p.waitForEvent(id, "BINDING_CHANGED client.unbound REMOVED")
+			p.waitForEvent(id, "BINDING_CHANGED client.unbound REMOVED", 1)
 		})
-		t.Run("the platform is not believed", func(t *testing.T) {
+		p.run("the platform is not believed", func(t *testing.T, p *platform) {
 			id, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			client.SetFaults(sim.Faults{Respond: func(m cwmp.Message) cwmp.Message {
@@ -141,13 +141,13 @@ func TestRegisterErrors(t *testing.T) {
 			if state := p.deviceOf(client).text("bindings.nodes.0.state"); state != "PENDING" {
 				t.Errorf("the binding is %s", state)
 			}
-			p.waitForEvent(id, "BINDING_CHANGED client.bound PENDING")
+			p.waitForEvent(id, "BINDING_CHANGED client.bound PENDING", 1)
 			device := p.deviceOf(client).text("id")
 			storetest.Eventually(t, "the security event", func() bool {
 				return strings.Contains(p.raw(`query($d: [ID!]) { events(filter: {deviceIds: $d, types: [SECURITY]}) { nodes { payload } } }`, object{"d": []string{device}}), "server_proof_rejected")
 			})
 		})
-		t.Run("another device's credentials", func(t *testing.T) {
+		p.run("another device's credentials", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			p.want(0)(client.Register(t.Context(), longTerm))
@@ -160,7 +160,7 @@ func TestRegisterErrors(t *testing.T) {
 				t.Errorf("foreign credentials: %v", err)
 			}
 		})
-		t.Run("optional parameters refused", func(t *testing.T) {
+		p.run("optional parameters refused", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			client.SetFaults(sim.Faults{Parameters: map[string]int{"sip.heartbeatCycle": 9005, "ui.resultDesc": 9005}})
@@ -170,7 +170,7 @@ func TestRegisterErrors(t *testing.T) {
 				t.Errorf("%v", device)
 			}
 		})
-		t.Run("mandatory parameter refused", func(t *testing.T) {
+		p.run("mandatory parameter refused", func(t *testing.T, p *platform) {
 			_, msisdn, _ := p.provision(withPassword)
 			client := p.client(msisdn, nil)
 			client.SetFaults(sim.Faults{Parameters: map[string]int{"line.directoryNumber": 9007}})
@@ -194,6 +194,7 @@ func TestRegisterErrors(t *testing.T) {
 func (p *platform) sendRegister(client *sim.Client, parameters map[string]string) (sim.Outcome, error) {
 	var list []cwmp.ParameterValue
 	for name, value := range parameters {
+		client.Set(name, value) // what the base set says
 		path, _ := profile.Path(name)
 		list = append(list, cwmp.ParameterValue{Name: path, Type: "xsd:string", Value: value})
 	}
@@ -232,7 +233,7 @@ func TestRegisterAgain(t *testing.T) {
 		if key := client.Get("managementServer.parameterKey"); key != "cfg-000000001" {
 			t.Errorf("the ParameterKey is %q", key)
 		}
-		p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "m", "account": object{"id": id}, "sipPassword": "another"})
+		p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "m" + id, "account": object{"id": id}, "sipPassword": "another"})
 		p.want(0)(client.Register(t.Context(), longTerm))
 		if got := client.Get("line.sip.authPassword"); got != "another" {
 			t.Errorf("the SIP secret is %q", got)

@@ -158,6 +158,7 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, v passwords.Verdict
 	if err != nil {
 		return nil, err
 	}
+	d.AccountID, d.AccountState, d.Region = a.ID, a.State, a.Region // as Bind wrote it
 	if err := passwords.Use(tx, v, f.in.Key, b.ID); err != nil {
 		return nil, err
 	}

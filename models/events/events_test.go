@@ -219,7 +219,7 @@ func TestOnceInParallel(t *testing.T) {
 		var mu sync.Mutex
 		did, answers := 0, map[models.ID]int{}
 		var wg sync.WaitGroup
-		for range 50 {
+		for range 200 {
 			wg.Go(func() {
 				out, _, err := once(ctx, s, "k", "same", func() { mu.Lock(); defer mu.Unlock(); did++ })
 				mu.Lock()

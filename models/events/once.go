@@ -55,7 +55,8 @@ func Once[T any](tx *store.Tx, mutation, key string, input any) (prior *T, err e
 		return nil, fmt.Errorf("claim the idempotency key of %s: %w", mutation, err)
 	}
 	var done deed
-	if err := tx.Locked().Where(&deed{ActorID: d.ActorID, Mutation: mutation, IdempotencyKey: key}).Take(&done).Error; err != nil {
+	// Read without a lock: the refused insert holds a shared one, and many duplicates that all wanted more would deadlock.
+	if err := tx.DB.Where(&deed{ActorID: d.ActorID, Mutation: mutation, IdempotencyKey: key}).Take(&done).Error; err != nil {
 		return nil, fmt.Errorf("read the record of %s: %w", mutation, err)
 	}
 	if done.CreatedAt.Add(remembered) < tx.Now {

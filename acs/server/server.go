@@ -222,11 +222,12 @@ func (s *Server) report(e *entry, outcome Outcome) {
 		"outcome", outcome, "roundTrips", e.posts, "duration", s.clock.Now().Sub(e.opened))
 }
 
-// events names what an Inform came with; a client may send any number of them.
+// events names what an Inform came with, for the log. A client may send any number of them, of any length.
 func events(in *models.Inform) []models.EventName {
-	names := make([]models.EventName, 0, min(len(in.Events), 8))
-	for _, e := range in.Events[:min(len(in.Events), 8)] {
-		names = append(names, e.Name)
+	const most, longest = 8, 64
+	names := make([]models.EventName, 0, most)
+	for _, e := range in.Events[:min(len(in.Events), most)] {
+		names = append(names, e.Name[:min(len(e.Name), longest)])
 	}
 	return names
 }

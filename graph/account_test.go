@@ -3,8 +3,11 @@ package graph_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/store"
 )
 
@@ -174,4 +177,30 @@ func (h *house) disclosed() (rows []models.AuditEntry) {
 		h.Fatal(err)
 	}
 	return rows
+}
+
+func TestMessagesOfAnAccount(t *testing.T) {
+	onBoth(t, func(h *house) {
+		id := h.must(h.bss, provisionAccount, h.input("s-1", "+862162345678", map[string]any{"region": "north"})).at("provisionAccount.account.id")
+		ctx := models.WithActor(h.Context(), models.System("test"))
+		err := h.store.InTx(ctx, func(tx *store.Tx) error {
+			a, err := accounts.ForNumber(tx, "862162345678")
+			if err != nil {
+				return err
+			}
+			_, err = sms.Queue(tx, sms.Message{AccountID: a.ID, Region: a.Region, To: "8613812340001", Body: "code 23456789", Purpose: models.SmsPasswordReset, ExpiresAt: tx.Now.Add(time.Minute)})
+			return err
+		})
+		if err != nil {
+			h.Fatal(err)
+		}
+		read := fmt.Sprintf(`{ account(ref: {id: "%s"}) { smsMessages { nodes { id to purpose state providerStatus attempts queuedAt submittedAt finalAt } pageInfo { hasNextPage } } } }`, id)
+		a := h.must(h.bss, read, nil)
+		a.want("account.smsMessages.nodes.0.to", "+8613812340001")
+		a.want("account.smsMessages.nodes.0.state", "QUEUED")
+		a.want("account.smsMessages.nodes.0.submittedAt", nil)
+		reader := h.client("desk", nil, models.AccountRead)
+		h.must(reader, read, nil).want("account.smsMessages.nodes.0.to", "+86138****0001")
+		h.must(reader, fmt.Sprintf(`{ node(id: "%s") { ... on SmsMessage { to } } }`, a.at("account.smsMessages.nodes.0.id")), nil).want("node.to", "+86138****0001")
+	})
 }

@@ -250,3 +250,15 @@ func TestWhoActsIsWrittenDown(t *testing.T) {
 		h.askIn(h.Context(), h.bss, `{ viewer { regions } }`, nil, map[string]string{"Softacs-On-Behalf-Of": strings.Repeat("x", 65)}).refused(http.StatusOK, models.BadUserInput)
 	})
 }
+
+func TestEachMutationReadsAfresh(t *testing.T) {
+	onBoth(t, func(h *house) {
+		role := h.must(h.bss, `mutation { saveRole(input: {name: "first", permissions: [ACCOUNT_READ], regions: []}) { role { id } userErrors { code } } }`, nil).at("saveRole.role.id")
+		a := h.must(h.bss, fmt.Sprintf(`mutation {
+			a: saveOperator(input: {username: "eva", roleIds: ["%[1]s"], initialPassword: "a-Good-example-password-1"}) { operator { roles { name } } userErrors { code message } }
+			b: saveRole(input: {id: "%[1]s", name: "second", permissions: [ACCOUNT_READ], regions: []}) { role { name } userErrors { code } }
+			c: saveOperator(input: {username: "eva", roleIds: ["%[1]s"], enabled: true}) { operator { roles { name } } userErrors { code } } }`, role), nil)
+		a.want("a.operator.roles.0.name", "first")
+		a.want("c.operator.roles.0.name", "second")
+	})
+}

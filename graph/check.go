@@ -17,6 +17,7 @@ import (
 // The limits of an operation (resolutions 76).
 const (
 	maxTokens     = 5_000
+	maxSameName   = 500 // validation compares fields of one name with each other, pair by pair
 	maxDepth      = 12
 	maxAliases    = 30
 	maxCost       = 10_000
@@ -47,11 +48,17 @@ func (check) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationParameters counts tokens before anything is parsed.
 func (check) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
-	tokens := lexer.New(&ast.Source{Input: params.Query})
+	tokens, names := lexer.New(&ast.Source{Input: params.Query}), map[string]int{}
 	for range maxTokens {
 		token, err := tokens.ReadToken()
 		if err != nil || token.Kind == lexer.EOF {
 			return nil // the parser says what is wrong
+		}
+		if token.Kind != lexer.Name {
+			continue
+		}
+		if names[token.Value]++; names[token.Value] > maxSameName {
+			return gqlerror.Wrap(models.E(costLimit, fmt.Sprintf("a document has the same name at most %d times", maxSameName)))
 		}
 	}
 	return gqlerror.Wrap(models.E(costLimit, fmt.Sprintf("a document has at most %d tokens", maxTokens)))

@@ -205,14 +205,17 @@ func TestLimitsHoldBeforeExecution(t *testing.T) {
 		query string
 		code  string
 	}{
-		"depth":              {nested(4), "DEPTH_LIMIT"},
-		"very deep":          {nested(300), "DEPTH_LIMIT"},
-		"aliases":            {"{" + aliases(31) + "}", "COST_LIMIT"},
-		"aliases in spreads": {"{ ...A ...B } fragment A on Query { ...B } fragment B on Query {" + aliases(16) + "}", "COST_LIMIT"},
-		"cost":               {"{ accounts(first: 100) { nodes { bindings(first: 100) { nodes { id } } } } }", "COST_LIMIT"},
-		"tokens":             {"{" + strings.Repeat(" __typename", 5000) + "}", "COST_LIMIT"},
-		"fragment bomb":      {bomb.String(), "COST_LIMIT"},
-		"the schema, often":  {"{" + strings.Repeat(" __schema { types { name } }", 101) + " }", "COST_LIMIT"},
+		"depth":                 {nested(4), "DEPTH_LIMIT"},
+		"very deep":             {nested(300), "DEPTH_LIMIT"},
+		"aliases":               {"{" + aliases(31) + "}", "COST_LIMIT"},
+		"aliases in spreads":    {"{ ...A ...B } fragment A on Query { ...B } fragment B on Query {" + aliases(16) + "}", "COST_LIMIT"},
+		"cost":                  {"{ accounts(first: 100) { nodes { bindings(first: 100) { nodes { id } } } } }", "COST_LIMIT"},
+		"cost by default pages": {"{ accounts { nodes { bindings { nodes { account { bindings { nodes { id } } } } } } } }", "COST_LIMIT"},
+		"cost by a variable":    {"query($n: Int! = 100) { accounts(first: $n) { nodes { bindings(first: $n) { nodes { id } } } } }", "COST_LIMIT"},
+		"tokens":                {"{" + aliases(1700) + "}", "COST_LIMIT"},
+		"the same name":         {"{" + strings.Repeat(" __typename", 501) + "}", "COST_LIMIT"},
+		"fragment bomb":         {bomb.String(), "COST_LIMIT"},
+		"the schema, often":     {"{" + strings.Repeat(" __schema { types { name } }", 101) + " }", "COST_LIMIT"},
 	} {
 		a := h.ask(h.bss, c.query, nil)
 		if a.refused(http.StatusOK, models.Code(c.code)); t.Failed() {

@@ -204,7 +204,7 @@ func TestGeneric(t *testing.T) {
 	}
 }
 
-// Again repeats the same bytes within the session.
+// ErrAgain repeats the same bytes within the session.
 func TestAgain(t *testing.T) {
 	p := &platform{}
 	var seen []string
@@ -218,7 +218,7 @@ func TestAgain(t *testing.T) {
 			seen = append(seen, name)
 			if x.Sent == nil && again {
 				again = false
-				return Again
+				return ErrAgain
 			}
 			return nil
 		}

@@ -44,12 +44,12 @@ type Config struct {
 	HTTP    *http.Client // one of its own, without cookies and with a time limit of 30 s, if nil
 	Now     func() time.Time
 	// OnExchange sees every HTTP exchange after the platform has answered and before the client looks at the answer. An error loses the
-	// answer: the session breaks with it, except that Again makes the client send the same bytes once more.
+	// answer: the session breaks with it, except that ErrAgain makes the client send the same bytes once more.
 	OnExchange func(Exchange) error
 }
 
-// Again makes the client repeat a POST whose answer it did not get, in the same session.
-var Again = errors.New("send it again")
+// ErrAgain makes the client repeat a POST whose answer it did not get, in the same session.
+var ErrAgain = errors.New("send it again")
 
 // idle is how long a client keeps a connection that it does not use.
 const idle = 5 * time.Second

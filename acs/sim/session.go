@@ -146,7 +146,7 @@ func (d *dialogue) post(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope, 
 	}
 	for {
 		answer, got, err := d.exchange(ctx, body, sent)
-		if errors.Is(err, Again) {
+		if errors.Is(err, ErrAgain) {
 			continue
 		}
 		if err != nil {

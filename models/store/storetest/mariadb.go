@@ -20,16 +20,24 @@ import (
 	"github.com/softacs/softacs/models"
 )
 
-// server is the private MariaDB of this test process.
+// private is the MariaDB server of this test process.
+type private struct {
+	addr string
+	// lifeline is the keeper's standard input. It is held here because a collected pipe is a closed one, and never closed by us: the end of
+	// the process closes it.
+	lifeline io.WriteCloser
+}
+
 var server = sync.OnceValues(startMariaDB)
 
 // MariaDB makes an empty database on the process's private server and drops it with the test.
 func MariaDB(t *testing.T) models.Secret {
 	t.Helper()
-	addr, err := server()
+	running, err := server()
 	if err != nil {
 		t.Fatal(err)
 	}
+	addr := running.addr
 	admin, err := sql.Open("mysql", "root@tcp("+addr+")/")
 	if err != nil {
 		t.Fatal(err)
@@ -50,35 +58,31 @@ func MariaDB(t *testing.T) models.Secret {
 // keeper starts the server and ends it, with its folder, as soon as its standard input closes: that is when the test process ends, however it ends.
 const keeper = `"$@" >"$DIR/log" 2>&1 & cat >/dev/null; kill $!; wait $!; rm -rf "$DIR"`
 
-// lifeline is the keeper's standard input. It is held here because a collected pipe is a closed one, and never closed by us: the end of the
-// process closes it.
-var lifeline io.WriteCloser
-
-func startMariaDB() (addr string, err error) {
+func startMariaDB() (*private, error) {
 	daemon, err := find("mariadbd")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	installer, err := find("mariadb-install-db")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	me, err := user.Current()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "softacs-mariadb-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	data := filepath.Join(dir, "data")
 	install := exec.Command(installer, "--no-defaults", "--datadir="+data, "--user="+me.Username, "--auth-root-authentication-method=normal", "--skip-test-db")
 	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
+		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 	}
-	addr, err = freeAddr()
+	addr, err := freeAddr()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	run := exec.Command("sh", "-c", keeper, "keeper", daemon, "--no-defaults", "--datadir="+data, "--user="+me.Username,
@@ -86,24 +90,25 @@ func startMariaDB() (addr string, err error) {
 		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--skip-name-resolve",
 		"--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M", "--max-connections=2000", "--performance-schema=OFF")
 	run.Env = append(os.Environ(), "DIR="+dir)
-	if lifeline, err = run.StdinPipe(); err != nil {
-		return "", err
+	lifeline, err := run.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
 	if err := run.Start(); err != nil {
-		return "", err
+		return nil, err
 	}
 	pool, err := sql.Open("mysql", "root@tcp("+addr+")/")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer pool.Close()
 	for deadline := time.Now().Add(time.Minute); ; {
 		if err = pool.Ping(); err == nil {
-			return addr, nil
+			return &private{addr: addr, lifeline: lifeline}, nil
 		}
 		if time.Now().After(deadline) {
 			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			return "", fmt.Errorf("the private MariaDB does not answer: %w\n%s", err, log)
+			return nil, fmt.Errorf("the private MariaDB does not answer: %w\n%s", err, log)
 		}
 		_ = models.SystemClock{}.Wait(context.Background(), 50*time.Millisecond)
 	}

@@ -61,6 +61,7 @@ func TestAnAccountIsProvisionedReadAndChanged(t *testing.T) {
 		c.want("modifyAccount.userErrors.0.__typename", "VersionConflict")
 		c.want("modifyAccount.userErrors.0.currentVersion", 2)
 		c.want("modifyAccount.userErrors.0.retryable", true)
+		h.ask(h.bss, modify, change("m-3", 0)).want("modifyAccount.userErrors.0.currentVersion", 2)
 
 		const activate = `mutation($i: AccountActionInput!) { activateAccount(input: $i) { account { state }
 			userErrors { __typename ... on StateConflict { currentState allowedActions } } } }`
@@ -159,6 +160,12 @@ func TestPersonalDataIsMaskedAndItsReadingAudited(t *testing.T) {
 		rows := h.disclosed()
 		if len(rows) != len(before)+1 {
 			h.Fatalf("%d rows before, %d after", len(before), len(rows))
+		}
+		h.must(h.bss, provisionAccount, h.input("s-2", "+8613812340002", nil))
+		h.must(h.bss, `{ accounts { nodes { impi } edges { node { displayName msisdn } } } }`, nil)
+		several := h.disclosed()
+		if last := several[len(several)-1]; last.Action != "accounts" || len(dig(last.Changes.V, "subjects.Account").([]any)) != 2 || fmt.Sprint(last.Changes.V["fields"]) != "[displayName msisdn]" {
+			h.Errorf("audit row of several accounts %+v", last)
 		}
 		row := rows[len(rows)-1]
 		if row.Action != "account" || row.ActorName != "bss" || row.Subject.Kind != models.KindAccount || row.RequestID != b.header.Get("X-Request-Id") {

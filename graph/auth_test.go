@@ -14,6 +14,7 @@ import (
 
 	"github.com/softacs/softacs/graph"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/store"
 )
 
@@ -144,6 +145,16 @@ func TestTokenEndpoint(t *testing.T) {
 			t.Errorf("%s: challenge %q", name, a.header.Get("WWW-Authenticate"))
 		}
 	}
+	if _, err := h.config.Operators.Bootstrap(t.Context(), operators.Bootstrap{APIClientID: "odd", APIClientSecret: "100%+odd:secret/=="}); err != nil {
+		t.Fatal(err)
+	}
+	h.token("odd", "100%+odd:secret/==")
+	plain := newRequest(t, "POST", "/oauth/token", "grant_type=client_credentials")
+	plain.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	plain.SetBasicAuth("odd", "100%+odd:secret/==")
+	if a := h.serve(plain); a.status != 200 {
+		t.Errorf("a secret that is not form-encoded: %d %s", a.status, a.text)
+	}
 	r := newRequest(t, "POST", "/oauth/token", `{"grant_type":"client_credentials"}`)
 	r.Header.Set("Content-Type", "application/json")
 	r.SetBasicAuth("bss", clientSecret)
@@ -260,5 +271,8 @@ func TestEachMutationReadsAfresh(t *testing.T) {
 			c: saveOperator(input: {username: "eva", roleIds: ["%[1]s"], enabled: true}) { operator { roles { name } } userErrors { code } } }`, role), nil)
 		a.want("a.operator.roles.0.name", "first")
 		a.want("c.operator.roles.0.name", "second")
+		other := h.ask(h.bss, fmt.Sprintf(`mutation { saveOperator(input: {id: "%s", username: "otto", roleIds: []}) { operator { id } userErrors { code field } } }`, role), nil)
+		other.want("saveOperator.userErrors.0.code", "NOT_FOUND")
+		other.want("saveOperator.operator", nil)
 	})
 }

@@ -33,6 +33,25 @@ func version(o graphql.Omittable[*int]) *int64 {
 	return &n
 }
 
+// expected is a version for rooms that take 0 for none given: no row has version 0, so whoever expects it expects wrongly.
+func expected(o graphql.Omittable[*int]) int64 {
+	if v := version(o); v != nil && *v == 0 {
+		return -1
+	}
+	return deref(version(o))
+}
+
+// target is the row that a save changes; the zero ID, when no id is given, makes a row. An id of another kind names nothing.
+func target(kind models.Kind, o graphql.Omittable[*models.Subject]) (models.ID, error) {
+	if o.Value() == nil {
+		return models.ID{}, nil
+	}
+	if id := idOf(kind, *o.Value()); !id.IsZero() {
+		return id, nil
+	}
+	return models.ID{}, models.E(models.NotFound, "there is no such row", "input", "id")
+}
+
 func accountRef(ref *model.AccountRef) accounts.Ref {
 	if ref == nil {
 		return accounts.Ref{}
@@ -150,7 +169,7 @@ func modifyInput(in model.ModifyAccountInput) (accounts.ModifyInput, error) {
 	list, err := services(in.Services.Value())
 	secret, offered := change(in.SipPassword), changeList(in.Services)
 	return accounts.ModifyInput{
-		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: deref(version(in.ExpectedVersion)),
+		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: expected(in.ExpectedVersion),
 		DisplayName: change(in.DisplayName), Region: change(in.Region), IMPI: change(in.Impi), IMPU: changeList(in.Impu),
 		SipPassword: accounts.Optional[models.Secret]{Set: secret.Set, Null: secret.Null, Value: models.Secret(secret.Value)},
 		BoundMobile: change(in.BoundMobile), IMSI: change(in.Imsi), BroadbandAccount: change(in.BroadbandAccount),
@@ -162,7 +181,7 @@ func modifyInput(in model.ModifyAccountInput) (accounts.ModifyInput, error) {
 
 func actionInput(in model.AccountActionInput) accounts.ActionInput {
 	return accounts.ActionInput{
-		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: deref(version(in.ExpectedVersion)), Note: given(in.Note),
+		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: expected(in.ExpectedVersion), Note: given(in.Note),
 	}
 }
 

@@ -60,11 +60,7 @@ func (s *server) grant(w http.ResponseWriter, r *http.Request) (map[string]any, 
 			return nil, &oauthError{http.StatusBadRequest, "invalid_request"}
 		}
 	}
-	id, secret, ok := basicCredentials(r)
-	if !ok {
-		return nil, &oauthError{http.StatusUnauthorized, "invalid_client"}
-	}
-	client, err := s.Operators.Authenticate(r.Context(), id, secret, remoteIP(r))
+	client, err := s.client(r)
 	if err != nil {
 		return nil, s.refuseClient(w, r, err)
 	}
@@ -97,15 +93,22 @@ func (s *server) refuseClient(w http.ResponseWriter, r *http.Request, err error)
 	return &oauthError{http.StatusUnauthorized, "invalid_client"}
 }
 
-// basicCredentials decodes HTTP Basic, whose parts are form-encoded (RFC 6749 2.3.1).
-func basicCredentials(r *http.Request) (id string, secret models.Secret, ok bool) {
-	rawID, rawSecret, ok := r.BasicAuth()
+// client authenticates by HTTP Basic. Id and secret are form-encoded (RFC 6749 2.3.1), but many programs send them as they are, so a secret
+// that reads differently is tried both ways.
+func (s *server) client(r *http.Request) (*models.APIClient, error) {
+	id, secret, ok := r.BasicAuth()
 	if !ok || len(r.Header.Values("Authorization")) != 1 {
-		return "", "", false
+		return nil, models.E(models.Unauthenticated, "HTTP Basic is expected")
 	}
-	id, idErr := url.QueryUnescape(rawID)
-	text, secretErr := url.QueryUnescape(rawSecret)
-	return id, models.Secret(text), idErr == nil && secretErr == nil && id != ""
+	decodedID, idErr := url.QueryUnescape(id)
+	decoded, secretErr := url.QueryUnescape(secret)
+	if idErr == nil && secretErr == nil && (decodedID != id || decoded != secret) {
+		client, err := s.Operators.Authenticate(r.Context(), decodedID, models.Secret(decoded), remoteIP(r))
+		if models.CodeOf(err) != models.Unauthenticated {
+			return client, err
+		}
+	}
+	return s.Operators.Authenticate(r.Context(), id, models.Secret(secret), remoteIP(r))
 }
 
 func reply(w http.ResponseWriter, status int, body map[string]any) {

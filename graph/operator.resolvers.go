@@ -27,28 +27,39 @@ func (r *apiClientResolver) AllowedCidrs(ctx context.Context, obj *models.APICli
 }
 
 func (r *mutationResolver) SaveOperator(ctx context.Context, input model.SaveOperatorInput) (*model.OperatorPayload, error) {
-	o, err := r.Operators.SaveOperator(ctx, operators.SaveOperatorInput{
-		ID: idOf(models.KindOperator, given(input.ID)), ExpectedVersion: version(input.ExpectedVersion), Username: input.Username,
-		RoleIDs: idsOf(models.KindRole, input.RoleIds), Enabled: input.Enabled, InitialPassword: models.Secret(given(input.InitialPassword)),
-	})
+	id, err := target(models.KindOperator, input.ID)
+	var o *models.Operator
+	if err == nil {
+		o, err = r.Operators.SaveOperator(ctx, operators.SaveOperatorInput{
+			ID: id, ExpectedVersion: version(input.ExpectedVersion), Username: input.Username, RoleIDs: idsOf(models.KindRole, input.RoleIds),
+			Enabled: input.Enabled, InitialPassword: models.Secret(given(input.InitialPassword)),
+		})
+	}
 	refused, err := refusal(err)
 	return &model.OperatorPayload{Operator: o, UserErrors: refused}, err
 }
 
 func (r *mutationResolver) SaveRole(ctx context.Context, input model.SaveRoleInput) (*model.RolePayload, error) {
-	role, err := r.Operators.SaveRole(ctx, operators.SaveRoleInput{
-		ID: idOf(models.KindRole, given(input.ID)), ExpectedVersion: version(input.ExpectedVersion), Name: input.Name,
-		Permissions: input.Permissions, Regions: input.Regions,
-	})
+	id, err := target(models.KindRole, input.ID)
+	var role *models.Role
+	if err == nil {
+		role, err = r.Operators.SaveRole(ctx, operators.SaveRoleInput{
+			ID: id, ExpectedVersion: version(input.ExpectedVersion), Name: input.Name, Permissions: input.Permissions, Regions: input.Regions,
+		})
+	}
 	refused, err := refusal(err)
 	return &model.RolePayload{Role: role, UserErrors: refused}, err
 }
 
 func (r *mutationResolver) SaveAPIClient(ctx context.Context, input model.SaveAPIClientInput) (*model.APIClientPayload, error) {
-	c, err := r.Operators.SaveAPIClient(ctx, operators.SaveAPIClientInput{
-		ID: idOf(models.KindAPIClient, given(input.ID)), ExpectedVersion: version(input.ExpectedVersion), ClientID: input.ClientID,
-		RoleIDs: idsOf(models.KindRole, input.RoleIds), Enabled: input.Enabled, AllowedCIDRs: input.AllowedCidrs, PointsPerMinute: pointsPerMinute,
-	})
+	id, err := target(models.KindAPIClient, input.ID)
+	var c *models.APIClient
+	if err == nil {
+		c, err = r.Operators.SaveAPIClient(ctx, operators.SaveAPIClientInput{
+			ID: id, ExpectedVersion: version(input.ExpectedVersion), ClientID: input.ClientID, RoleIDs: idsOf(models.KindRole, input.RoleIds),
+			Enabled: input.Enabled, AllowedCIDRs: input.AllowedCidrs, PointsPerMinute: pointsPerMinute,
+		})
+	}
 	refused, err := refusal(err)
 	return &model.APIClientPayload{APIClient: c, UserErrors: refused}, err
 }

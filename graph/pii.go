@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -110,6 +111,7 @@ func (s *server) disclose(ctx context.Context, next graphql.ResponseHandler) *gr
 	if response == nil || len(d.subjects) == 0 {
 		return response
 	}
+	slices.Sort(d.fields)
 	if err := s.Events.Disclosed(ctx, strings.Join(r.roots, ","), d.subjects, d.fields); err != nil {
 		return &graphql.Response{Errors: gqlerror.List{present(ctx, err)}, Data: []byte("null")}
 	}

@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -331,14 +330,4 @@ func rows(f *ast.Field, values map[string]any) (int, error) {
 		return 0, models.E(models.BadUserInput, "first and last exclude each other", "last")
 	}
 	return size, nil
-}
-
-// objects are the object types that a value of type t may have.
-func objects(schema *ast.Schema, t string) []string {
-	var names []string
-	for _, d := range schema.GetPossibleTypes(schema.Types[t]) {
-		names = append(names, d.Name)
-	}
-	slices.Sort(names)
-	return names
 }

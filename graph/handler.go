@@ -50,8 +50,6 @@ type Config struct {
 	Clock         models.Clock
 	// TokenSeeds are Ed25519 seeds derived from each secret key: the first signs access tokens, all verify them.
 	TokenSeeds [][32]byte
-	// Origins are further origins, such as https://desk.example.net, from which browsers may use the refresh cookie.
-	Origins []string
 	// Lab allows plain HTTP cookies, anonymous introspection and GraphiQL.
 	Lab bool
 	// Timeout bounds a request; 0 means 30 s.
@@ -73,11 +71,6 @@ func New(c Config) (http.Handler, error) {
 	s := &server{Config: c, origins: http.NewCrossOriginProtection()}
 	if s.Timeout == 0 {
 		s.Timeout = defaultTimeout
-	}
-	for _, origin := range c.Origins {
-		if err := s.origins.AddTrustedOrigin(origin); err != nil {
-			return nil, err
-		}
 	}
 	var err error
 	if s.tokens, err = newTokens(c.TokenSeeds, c.Clock); err != nil {

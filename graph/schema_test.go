@@ -133,3 +133,13 @@ func TestMasks(t *testing.T) {
 		}
 	}
 }
+
+// objects are the object types that a value of type t may have.
+func objects(schema *ast.Schema, t string) []string {
+	var names []string
+	for _, d := range schema.GetPossibleTypes(schema.Types[t]) {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -34,6 +34,9 @@ func ClientTypeOf(wire string) (ClientType, bool) {
 // DeviceKey is OUI-ProductClass-SerialNumber with every octet outside [0-9A-Za-z_.] percent-encoded per component (i4.md C.2.1).
 type DeviceKey string
 
+// MaxDeviceKey is the longest key that rows hold, in bytes: any identity of ASCII fits.
+const MaxDeviceKey = 400
+
 // DeviceKeyOf builds the key; the OUI is compared in upper case (resolutions 19).
 func DeviceKeyOf(oui, productClass, serialNumber string) DeviceKey {
 	return DeviceKey(encodeKeyPart(strings.ToUpper(oui)) + "-" + encodeKeyPart(productClass) + "-" + encodeKeyPart(serialNumber))

@@ -146,6 +146,7 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, v passwords.Verdict
 	if err != nil {
 		return nil, err
 	}
+	devices.Lay(d, f.in)
 	if err := authenticated(tx, d, a, v.Kind); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/softacs/softacs/models"
@@ -248,8 +249,7 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 			}
 		}
 		if changed {
-			names := map[string]any{"paths": paths(v.in.Raw)}
-			if err := events.Append(tx, devices.EventOf(d, models.DeviceParameterChanged, "client.value_changed", names)); err != nil {
+			if err := events.Append(tx, devices.EventOf(d, models.DeviceParameterChanged, "client.value_changed", paths(v.in.Raw))); err != nil {
 				return err
 			}
 		}
@@ -274,17 +274,25 @@ func (v *Visit) seen() {
 		p.LastBootAt = now
 	}
 	if !v.in.CurrentTime.IsZero() {
-		p.ClockSkewSeconds = int64(now.Sub(v.in.CurrentTime) / time.Second)
+		skew := int64(now-v.in.CurrentTime) / 1000 // not Sub, which wraps around after 292 years
+		p.ClockSkewSeconds = max(min(skew, math.MaxInt32), math.MinInt32)
 	}
 	v.room.Devices.Seen(v.device.ID, p)
 }
 
-func paths(values []models.Value) []string {
-	list := make([]string, 0, len(values))
-	for _, value := range values {
+// maxPaths is how many bytes of paths an event takes of the 64 KiB of its row; as JSON they may become six times as many.
+const maxPaths = 8 << 10
+
+// paths lists what changed for an event, and how many more there were.
+func paths(values []models.Value) map[string]any {
+	list, size := make([]string, 0, len(values)), 0
+	for i, value := range values {
+		if size += len(value.Name); size > maxPaths {
+			return map[string]any{"paths": list, "more": len(values) - i}
+		}
 		list = append(list, value.Name)
 	}
-	return list
+	return map[string]any{"paths": list}
 }
 
 // tell is a flow of one message that expects nothing of the answer: a client that knows none of its parameters is none the worse.

@@ -269,6 +269,9 @@ func (f *registration) rejected(ctx context.Context, fault models.Fault) error {
 			return security(tx, "security.server_proof_rejected", nil, f.device, map[string]any{"fault": fault.Code})
 		})
 	}
+	if f.delivery == nil {
+		return f.whole(ctx)
+	}
 	var retry *configuration.Delivery
 	if f.delivery != nil {
 		err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {

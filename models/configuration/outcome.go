@@ -3,7 +3,6 @@ package configuration
 import (
 	"fmt"
 	"maps"
-	"strconv"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
@@ -93,7 +92,7 @@ func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[st
 		return err
 	}
 	d.ConfirmedVersion = c.AppliedVersion
-	if seconds, err := strconv.Atoi(applied[PeriodicInformInterval]); err == nil {
+	if seconds, ok := devices.Heartbeat(applied[PeriodicInformInterval]); ok {
 		if err := devices.SetHeartbeat(tx, d.ID, seconds); err != nil {
 			return err
 		}

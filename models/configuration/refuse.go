@@ -48,7 +48,7 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 	var text string
 	for _, offence := range fault.Parameters {
 		name := r.nameOf(offence)
-		text = fmt.Sprintf("%s: fault %d", r.config.Path(name), offence.Code)
+		text = fmt.Sprintf("%.256s: fault %d", r.config.Path(name), offence.Code) // a client may name anything
 		if !delivery.repeated && offence.Code == invalidType && r.untype(retry, name) {
 			continue
 		}

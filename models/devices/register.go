@@ -17,7 +17,6 @@ import (
 
 const (
 	registerDevice = "registerDevice"
-	maxKey         = 400 // devices.device_key
 	maxName        = 64
 	maxTags        = 20
 )
@@ -147,7 +146,7 @@ func existing(tx *store.Tx, key models.DeviceKey, err error) error {
 // Create makes a device of its first verified proof (resolutions 8); it has no HTTP credentials until RotateCredentials. If another session
 // was first, its row is returned.
 func Create(tx *store.Tx, in *models.Inform) (*models.Device, error) {
-	if len(in.Key) > maxKey {
+	if len(in.Key) > models.MaxDeviceKey {
 		return nil, models.E(models.TooLong, "the device's identity is too long")
 	}
 	d := blank(tx, in.Key)
@@ -200,7 +199,7 @@ func (in RegisterInput) check() error {
 			return err
 		}
 	}
-	if len(models.DeviceKeyOf(in.OUI, in.ProductClass, in.SerialNumber)) > maxKey {
+	if len(models.DeviceKeyOf(in.OUI, in.ProductClass, in.SerialNumber)) > models.MaxDeviceKey {
 		return models.E(models.TooLong, "the identity is too long when it is percent-encoded", "input", "identity")
 	}
 	if in.ClientType != models.Generic && in.ClientType.Wire() == "" {

@@ -32,19 +32,7 @@ func (r *Room) Report(ctx context.Context, d *models.Device, in *models.Inform) 
 	}
 	changed := *d
 	changed.ReportHash = hash
-	for name, column := range map[string]*string{
-		NameSoftwareVersion: &changed.SoftwareVersion, NameHardwareVersion: &changed.HardwareVersion, NameOSVersion: &changed.OSVersion, NameModel: &changed.Model,
-	} {
-		if value := in.Get(name); value != "" {
-			*column = clip(value, maxName)
-		}
-	}
-	if in.Manufacturer != "" {
-		changed.Manufacturer = clip(in.Manufacturer, maxName)
-	}
-	if seconds, ok := Heartbeat(in.Get(NameHeartbeat)); ok {
-		changed.HeartbeatSeconds = seconds
-	}
+	Lay(&changed, in)
 	err := r.store.InTx(ctx, func(tx *store.Tx) error {
 		if err := saveParameters(tx, d.ID, in.Raw, nil, false); err != nil {
 			return err
@@ -59,6 +47,24 @@ func (r *Room) Report(ctx context.Context, d *models.Device, in *models.Inform) 
 	}
 	*d = changed
 	return nil
+}
+
+// Lay lays what an Inform says of the device itself over d, in memory only: what is decided in the Inform's session is decided about the
+// firmware that runs now.
+func Lay(d *models.Device, in *models.Inform) {
+	for name, column := range map[string]*string{
+		NameSoftwareVersion: &d.SoftwareVersion, NameHardwareVersion: &d.HardwareVersion, NameOSVersion: &d.OSVersion, NameModel: &d.Model,
+	} {
+		if value := in.Get(name); value != "" {
+			*column = clip(value, maxName)
+		}
+	}
+	if in.Manufacturer != "" {
+		d.Manufacturer = clip(in.Manufacturer, maxName)
+	}
+	if seconds, ok := Heartbeat(in.Get(NameHeartbeat)); ok {
+		d.HeartbeatSeconds = seconds
+	}
 }
 
 // Heartbeat reads an interval in seconds as a device reports it; false if it is none.

@@ -195,6 +195,13 @@ func TestTwoReplicasSendOnce(t *testing.T) {
 	})
 }
 
+// advance moves the clock once the sender waits for it; a sender that begins to wait later would not notice.
+func (h *house) advance(d time.Duration) {
+	h.Helper()
+	storetest.Eventually(h.T, "the sender waits", func() bool { return h.clock.Waiting() > 0 })
+	h.clock.Advance(d)
+}
+
 func TestWhatDidNotLeaveIsTriedAgainUntilItExpires(t *testing.T) {
 	each(t, func(h *house) {
 		down := errors.New("connection refused")
@@ -209,7 +216,7 @@ func TestWhatDidNotLeaveIsTriedAgainUntilItExpires(t *testing.T) {
 			h.Errorf("after the first attempt %+v", m)
 		}
 		h.provider.will(nil)
-		h.clock.Advance(time.Second)
+		h.advance(time.Second)
 		m := h.becomes(id, models.SmsDelivered)
 		if m.Attempts != 2 || !h.Available() {
 			h.Errorf("after the outage %+v", m)
@@ -219,7 +226,7 @@ func TestWhatDidNotLeaveIsTriedAgainUntilItExpires(t *testing.T) {
 		h.provider.will(func(sms.Outgoing) (sms.Receipt, error) { return sms.Receipt{}, down })
 		id = h.queue()
 		storetest.Eventually(h.T, "it failed again", func() bool { return h.get(id).NextAt > h.clock.Now() })
-		h.clock.Advance(10 * time.Minute)
+		h.advance(10 * time.Minute)
 		if m := h.becomes(id, models.SmsExpired); m.Body != nil || m.FinalAt.IsZero() || m.Attempts != 1 {
 			h.Errorf("the expired message is %+v", m)
 		}
@@ -306,7 +313,7 @@ func TestWithoutSenderNothingIsAvailable(t *testing.T) {
 		id := h.queue()
 		h.run(room)
 		storetest.Eventually(h.T, "it is put off", func() bool { return h.get(id).NextAt > h.clock.Now() })
-		h.clock.Advance(10 * time.Minute)
+		h.advance(10 * time.Minute)
 		h.becomes(id, models.SmsExpired)
 		h.wantHistory(id, "sms.queued QUEUED", "sms.failed EXPIRED")
 	})

@@ -74,6 +74,7 @@ type Clock struct {
 	mu      sync.Mutex
 	now     models.Time
 	changed chan struct{}
+	waiting int
 }
 
 // NewClock starts at 2026-01-05T02:00:00Z, a Monday.
@@ -97,11 +98,24 @@ func (c *Clock) Advance(d time.Duration) {
 	c.changed = make(chan struct{})
 }
 
+// Waiting tells how many calls of Wait have not returned; a test that advances the clock past a poll waits for the poll first.
+func (c *Clock) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
 // Wait returns when the clock was advanced by d.
 func (c *Clock) Wait(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
 	until := c.now.Add(d)
+	c.waiting++
 	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.waiting--
+	}()
 	for {
 		c.mu.Lock()
 		now, changed := c.now, c.changed

@@ -270,17 +270,15 @@ func (f *registration) rejected(ctx context.Context, fault models.Fault) error {
 		})
 	}
 	if f.delivery == nil {
-		return f.whole(ctx)
+		return f.instead(ctx)
 	}
 	var retry *configuration.Delivery
-	if f.delivery != nil {
-		err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
-			retry, err = f.room.Configuration.Refused(tx, f.device, f.epoch, f.delivery, fault)
-			return err
-		})
-		if err != nil && !errors.Is(err, configuration.ErrOvertaken) {
-			return err
-		}
+	err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		retry, err = f.room.Configuration.Refused(tx, f.device, f.epoch, f.delivery, fault)
+		return err
+	})
+	if err != nil && !errors.Is(err, configuration.ErrOvertaken) {
+		return err
 	}
 	f.configured = true
 	if retry == nil {
@@ -289,6 +287,23 @@ func (f *registration) rejected(ctx context.Context, fault models.Fault) error {
 	}
 	f.delivery = retry
 	f.own = slices.DeleteFunc(f.own, func(v models.Value) bool { return slices.Contains(retry.Dropped, v.Name) })
+	f.then = f.deliver
+	return nil
+}
+
+// instead follows a refused ALREADY_DONE with everything: what may be left out of a delivery is known there, and the new HTTP credentials
+// have to arrive, because each REGISTER replaces them.
+func (f *registration) instead(ctx context.Context) error {
+	err := f.room.store.InTx(ctx, func(tx *store.Tx) error { return f.prepare(tx, f.device) })
+	if err != nil && !errors.Is(err, configuration.ErrOvertaken) {
+		return err
+	}
+	if err != nil || f.delivery == nil {
+		f.delivery = nil
+		f.tell(models.Outcome{Result: models.ResultOK, Delivery: models.DeliveryFailed})
+		return nil
+	}
+	f.outcome.Result = models.ResultOK
 	f.then = f.deliver
 	return nil
 }

@@ -68,29 +68,13 @@ const (
 
 // Run sequences after each commit of this process and every 250 ms, until ctx ends; then once more, so that what was committed is readable.
 func (l *Log) Run(ctx context.Context) {
-	wake, stop := l.store.Wakes(topic)
-	defer stop()
-	for {
+	sequence := func(ctx context.Context) {
 		if err := l.Sequence(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "sequence the log", "error", err)
 		}
-		waiting, cancel := context.WithCancel(ctx)
-		go func() {
-			defer cancel()
-			_ = l.clock.Wait(waiting, pollEvery)
-		}()
-		select {
-		case <-wake:
-		case <-waiting.Done():
-		}
-		cancel()
-		if ctx.Err() != nil {
-			if err := l.Sequence(context.WithoutCancel(ctx)); err != nil {
-				slog.ErrorContext(ctx, "sequence the log at the end", "error", err)
-			}
-			return
-		}
 	}
+	l.store.Loop(ctx, topic, pollEvery, sequence)
+	sequence(context.WithoutCancel(ctx))
 }
 
 // Sequence numbers everything that is committed and unnumbered. Any replica may run it at any time: a row that commits late gets a later

@@ -24,23 +24,11 @@ const (
 
 // Run sends what is queued, woken after each commit of this process and polling, until ctx ends. A message is being sent by one replica only.
 func (r *Room) Run(ctx context.Context) {
-	wake, stop := r.store.Wakes(topic)
-	defer stop()
-	for ctx.Err() == nil {
+	r.store.Loop(ctx, topic, pollEvery, func(ctx context.Context) {
 		if err := r.tick(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "send messages", "error", err)
 		}
-		waiting, cancel := context.WithCancel(ctx)
-		go func() {
-			defer cancel()
-			_ = r.clock.Wait(waiting, pollEvery)
-		}()
-		select {
-		case <-wake:
-		case <-waiting.Done():
-		}
-		cancel()
-	}
+	})
 }
 
 // tick handles everything that is due now.

@@ -1,6 +1,10 @@
 package store
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // wakes tells waiting loops of this process that there is something to do. It carries no data: the rows are the truth, and every loop also polls.
 type wakes struct {
@@ -24,6 +28,25 @@ func (s *Store) Wakes(topic string) (wake <-chan struct{}, stop func()) {
 		s.wakes.mu.Lock()
 		defer s.wakes.mu.Unlock()
 		delete(s.wakes.topics[topic], c)
+	}
+}
+
+// Loop calls f at once, after each commit of this process that woke topic, and at least every so often by the store's clock, until ctx ends.
+func (s *Store) Loop(ctx context.Context, topic string, every time.Duration, f func(ctx context.Context)) {
+	wake, stop := s.Wakes(topic)
+	defer stop()
+	for ctx.Err() == nil {
+		f(ctx)
+		waiting, cancel := context.WithCancel(ctx)
+		go func() {
+			defer cancel()
+			_ = s.clock.Wait(waiting, every)
+		}()
+		select {
+		case <-wake:
+		case <-waiting.Done():
+		}
+		cancel()
 	}
 }
 

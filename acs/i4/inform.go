@@ -37,11 +37,11 @@ const (
 // maxName is the longest parameter name that the standard knows; longer ones are not stored.
 const maxName = 256
 
-// Identifies tells whether a device can be known by its identity: a SerialNumber, and no component longer than the standard allows
-// (i4.md D.4). The answer to another one is fault 8003 (resolutions 18).
+// Identifies tells whether a device can be known by its identity: a SerialNumber, no component longer than the standard allows (i4.md D.4),
+// and a key that rows can hold. The answer to another one is fault 8003 (resolutions 18).
 func Identifies(id cwmp.DeviceID) bool {
 	return id.SerialNumber != "" && utf8.RuneCountInString(id.SerialNumber) <= 64 && utf8.RuneCountInString(id.ProductClass) <= 64 &&
-		utf8.RuneCountInString(id.OUI) <= 6
+		utf8.RuneCountInString(id.OUI) <= 6 && len(models.DeviceKeyOf(id.OUI, id.ProductClass, id.SerialNumber)) <= models.MaxDeviceKey
 }
 
 // Inform translates the first message of a session. remote is the IP address without port. ClientType is what the client says; the registered

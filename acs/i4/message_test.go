@@ -149,7 +149,9 @@ func TestIdentifies(t *testing.T) {
 	}{
 		{cwmp.DeviceID{OUI: "00005E", ProductClass: "IMSPC", SerialNumber: "1"}, true},
 		{cwmp.DeviceID{OUI: "00005E", ProductClass: "IMSPC"}, false},
-		{cwmp.DeviceID{OUI: "00005E", SerialNumber: strings.Repeat("漢", 64)}, true},
+		{cwmp.DeviceID{OUI: "00005E", SerialNumber: strings.Repeat("漢", 43)}, true},
+		{cwmp.DeviceID{OUI: "00005E", SerialNumber: strings.Repeat("漢", 64)}, false}, // too long once it is percent-encoded
+		{cwmp.DeviceID{OUI: "00005E", ProductClass: strings.Repeat("-", 64), SerialNumber: strings.Repeat(" -", 32)}, true},
 		{cwmp.DeviceID{OUI: "00005E", SerialNumber: strings.Repeat("1", 65)}, false},
 		{cwmp.DeviceID{OUI: "00005E0", SerialNumber: "1"}, false},
 		{cwmp.DeviceID{ProductClass: strings.Repeat("1", 65), SerialNumber: "1"}, false},

@@ -30,12 +30,12 @@ func SetAccount(tx *store.Tx, deviceID models.ID, account *models.Account) error
 // SetOnline makes the device ONLINE, with an event if it was not. at is when it was heard of.
 func SetOnline(tx *store.Tx, d *models.Device, at models.Time) error {
 	before := d.Reachability
+	tx.AfterCommit(func() { d.Reachability = models.Online }) // not now: the transaction may run again
 	done := tx.DB.Model(&models.Device{}).Where("id = ? AND reachability <> ?", d.ID, models.Online).
 		Updates(map[string]any{"reachability": models.Online, "updated_at": tx.Now})
 	if done.Error != nil {
 		return fmt.Errorf("set device %s online: %w", d.ID, done.Error)
 	}
-	d.Reachability = models.Online
 	if done.RowsAffected == 0 {
 		return nil
 	}
@@ -55,7 +55,7 @@ func SetLogin(tx *store.Tx, d *models.Device, sessionID string) error {
 	if err := update(tx, d.ID, map[string]any{"login_session_id": sessionID, "login_at": tx.Now}); err != nil {
 		return fmt.Errorf("set the login of device %s: %w", d.ID, err)
 	}
-	d.LoginSessionID, d.LoginAt = sessionID, tx.Now
+	tx.AfterCommit(func() { d.LoginSessionID, d.LoginAt = sessionID, tx.Now }) // not now: the transaction may run again
 	return nil
 }
 

@@ -373,6 +373,32 @@ func TestWork(t *testing.T) {
 	})
 }
 
+// MySQL ran a transaction again after a deadlock: the login was not written, and the device came online from a state that it never had.
+func TestATransactionThatRunsAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		r := New(s, clock, Config{})
+		mustRegister(t, r, input("1"))
+		d := lookup(t, r, "1")
+		change := func(tx *store.Tx) error { return errors.Join(SetLogin(tx, d, "first"), SetOnline(tx, d, tx.Now)) }
+		deadlock := errors.New("deadlock")
+		err := s.InTx(storetest.As(t), func(tx *store.Tx) error { return errors.Join(change(tx), deadlock) })
+		if !errors.Is(err, deadlock) {
+			t.Fatal(err)
+		}
+		inTx(t, s, change)
+		if found := lookup(t, r, "1"); found.LoginSessionID != "first" || d.LoginSessionID != "first" || d.Reachability != models.Online {
+			t.Errorf("stored %+v, in memory %+v", found, d)
+		}
+		inTx(t, s, func(tx *store.Tx) error {
+			found, err := gorm.G[models.Event](tx.DB).Where("type = ?", models.DeviceReachabilityChanged).Find(tx.Context())
+			if err != nil || len(found) != 1 || found[0].Payload.V["previousState"] != "NEVER_SEEN" {
+				t.Errorf("events %+v, %v", found, err)
+			}
+			return nil
+		})
+	})
+}
+
 func TestLogin(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		r := New(s, clock, Config{})

@@ -115,7 +115,8 @@ func (b *bucket) take() bool {
 	now := b.clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.spent = max(0, b.spent-now.Sub(b.atTime).Seconds()*float64(b.rate))
+	passed := max(now.Sub(b.atTime), 0) // a clock that was set back gives and takes nothing
+	b.spent = max(0, b.spent-passed.Seconds()*float64(b.rate))
 	b.atTime = now
 	if b.spent+1 > float64(b.rate) {
 		return false

@@ -217,6 +217,18 @@ func TestAddressLimits(t *testing.T) {
 	}
 }
 
+// The clock was set back ten minutes, and for ten minutes everybody who asked for a password was told to wait.
+func TestLimitOfAllAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	clock := storetest.NewClock()
+	room := passwords.New(nil, clock, passwords.Defaults())
+	room.AdmitIP("192.0.2.1")
+	clock.Advance(-10 * time.Minute)
+	if wait := room.AdmitIP("192.0.2.2"); wait != 0 {
+		t.Errorf("the first after the clock was set back waits %d s", wait)
+	}
+}
+
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	if err := passwords.Defaults().Check(); err != nil {

@@ -77,10 +77,7 @@ func (f *getPassword) decide(ctx context.Context) (models.Outcome, error) {
 	if err != nil {
 		return models.Outcome{}, err
 	}
-	if a != nil && refusal == "" {
-		q.Mobile = a.BoundMobile
-	}
-	return f.commit(ctx, q, a, refusal, prepared)
+	return f.commit(ctx, q, mobile, idOf(a), prepared)
 }
 
 // parse reads what the client sent; wrong names the first parameter that is missing or malformed.
@@ -171,9 +168,24 @@ func stands(a *models.Account, t models.ClientType) models.Result {
 	return ""
 }
 
-// commit issues the password, queues its SMS and records the answer in one transaction; limits and repeats are decided there for good.
-func (f *getPassword) commit(ctx context.Context, q passwords.Request, a *models.Account, refusal models.Result, p passwords.Prepared) (out models.Outcome, err error) {
+// errChanged: the number came to mean another account while the password was derived for the older one.
+var errChanged = models.E(models.Unavailable, "the number was just given to another account; try again")
+
+// commit issues the password, queues its SMS and records the answer in one transaction; limits, repeats and whether the account gets one, to
+// which mobile, are decided there for good. account is that which p was prepared for.
+func (f *getPassword) commit(ctx context.Context, q passwords.Request, mobile models.Number, account models.ID, p passwords.Prepared) (out models.Outcome, err error) {
 	err = f.room.store.InTx(ctx, func(tx *store.Tx) error {
+		a, err := accounts.LockForNumber(tx, q.Number)
+		if err != nil {
+			return err
+		}
+		if idOf(a) != account {
+			return errChanged
+		}
+		refusal := refusalOf(a, mobile)
+		if q.Mobile = ""; refusal == "" {
+			q.Mobile = a.BoundMobile
+		}
 		prior, wait, err := f.room.Passwords.AdmitRequest(tx, q)
 		if err != nil {
 			return err

@@ -64,6 +64,11 @@ func TestOverlongValues(t *testing.T) {
 			p.done(client.Send(t.Context(), []cwmp.Event{{Code: profile.EventCode(models.EventValueChange)}}, changed))
 			p.waitForEvent(id, "DEVICE_PARAMETER_CHANGED client.value_changed", 1)
 		})
+		p.run("a client type", func(t *testing.T, p *platform) {
+			_, client := p.bound()
+			client.Set("softClient.clientType", strings.Repeat("x", 70_000))
+			p.want(40)(client.Register(t.Context(), longTerm))
+		})
 		p.run("a fault that names something very long", func(t *testing.T, p *platform) {
 			id, client := p.bound()
 			p.turn(id, "1", "VIDEO", true)

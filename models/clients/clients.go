@@ -215,18 +215,21 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 		return err
 	}
 	confirmed := !previousCredential && len(credentials.Previous) > 0
-	login := v.in.Get(loginSessionID)
-	login = v.newLogin(login)
+	login := v.newLogin(v.in.Get(loginSessionID))
 	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
+	before := d.ReportHash
 	if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
 		return err
 	}
+	// Told once a report, not every heartbeat; a REGISTER tells it itself (resolutions 42).
+	claimed, ok := models.ClientTypeOf(v.in.Claimed)
+	mismatch := ok && claimed != d.ClientType && d.ReportHash != before && !v.in.Has(models.EventRegister)
 	if boot || v.in.Has(models.EventMReboot) {
 		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
 			return err
 		}
 	}
-	if !confirmed && login == "" && !bootstrap && !changed && d.Reachability == models.Online {
+	if !confirmed && login == "" && !bootstrap && !changed && !mismatch && d.Reachability == models.Online {
 		return nil
 	}
 	return v.room.store.InTx(ctx, func(tx *store.Tx) error {
@@ -240,6 +243,11 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 		}
 		if login != "" {
 			if err := devices.SetLogin(tx, d, login); err != nil {
+				return err
+			}
+		}
+		if mismatch {
+			if err := mistyped(tx, v); err != nil {
 				return err
 			}
 		}
@@ -369,6 +377,11 @@ func isHex(s string, n int) bool {
 		}
 	}
 	return true
+}
+
+// mistyped tells that a known device claims to be of another type than it is registered as (resolutions 42).
+func mistyped(tx *store.Tx, v *Visit) error {
+	return security(tx, "security.client_type_mismatch", nil, v.device, map[string]any{"claimed": fmt.Sprintf("%.32s", v.in.Claimed)})
 }
 
 // security appends a SECURITY event about the account if there is one, else about the device; about neither there is none (resolutions 40).

@@ -104,3 +104,23 @@ func TestTheMobileChangesMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// A PC began to say that it is a mobile, and nobody heard of it before it registered again (resolutions 42).
+func TestAnotherClientTypeIsASecurityEvent(t *testing.T) {
+	each(t, nil, func(h *house) {
+		c := h.client(h.provision())
+		c.register()
+		beat := c.heartbeat()
+		beat.Claimed, beat.ClientType = "Mobile", models.Mobile
+		for range 3 {
+			c.play(h.Context(), c.arrive(h.Context(), beat, models.L1), beat)
+		}
+		var events []models.Event
+		err := h.store.View(h.Context(), func(tx *store.Tx) error {
+			return tx.DB.Where("type = ?", models.Security).Find(&events).Error
+		})
+		if err != nil || len(events) != 1 || events[0].Payload.V["code"] != "security.client_type_mismatch" || events[0].Payload.V["claimed"] != "Mobile" {
+			h.Errorf("%+v, %v", events, err)
+		}
+	})
+}

@@ -92,10 +92,7 @@ func (f *registration) challenge(ctx context.Context) (*models.Request, error) {
 func (f *registration) tryChallenge(ctx context.Context) (*models.Request, error) {
 	if wrong := f.parse(); wrong != "" {
 		if wrong == clientTypeName && f.device != nil {
-			err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
-				return security(tx, "security.client_type_mismatch", nil, f.device, map[string]any{"claimed": f.in.Claimed})
-			})
-			if err != nil {
+			if err := f.room.store.InTx(ctx, func(tx *store.Tx) error { return mistyped(tx, f.Visit) }); err != nil {
 				return nil, err
 			}
 		}

@@ -245,4 +245,3 @@ func (h *house) sent() (to []models.Number) {
 	}
 	return to
 }
-

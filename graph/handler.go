@@ -54,6 +54,8 @@ type Config struct {
 	Lab bool
 	// Timeout bounds a request; 0 means 30 s.
 	Timeout time.Duration
+	// Observe hears of every answer; nil: nobody does.
+	Observe func(context.Context, Operation)
 }
 
 // server is the door.
@@ -99,6 +101,9 @@ func (s *server) graphql() http.Handler {
 	door.Use(check{schema: schema.Schema(), lab: s.Lab})
 	door.AroundRootFields(s.afresh)
 	door.AroundFields(emptyIsNull)
+	if s.Observe != nil {
+		door.AroundResponses(s.observe)
+	}
 	door.AroundResponses(s.disclose)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)

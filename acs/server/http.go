@@ -88,11 +88,21 @@ func (x *exchange) first() {
 // admit takes a place in the table, which serve gives back if no session takes it; false if a 503 was answered (i4.md H12).
 func (x *exchange) admit() bool {
 	x.reserved = x.table.reserve()
-	if !x.reserved || x.stopping.Load() {
-		x.unavailable(0)
-		return false
+	switch {
+	case x.stopping.Load():
+		x.later(Stopping, 0)
+	case !x.reserved:
+		x.later(NoPlace, 0)
+	default:
+		return true
 	}
-	return true
+	return false
+}
+
+// later answers 503 and counts why.
+func (x *exchange) later(why Refusal, wait time.Duration) {
+	x.counters.count(func(stats *Stats) { stats.Refusals[why]++ })
+	x.unavailable(wait)
 }
 
 func isInform(e *cwmp.Envelope) bool {
@@ -123,7 +133,7 @@ func (x *exchange) next(e *entry) {
 		return
 	}
 	if e.lock(x.ctx) != nil {
-		x.unavailable(0)
+		x.later(Busy, 0)
 		return
 	}
 	defer e.unlock()

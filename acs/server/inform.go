@@ -34,7 +34,7 @@ func (x *exchange) open(envelope *cwmp.Envelope) {
 	}
 	if r.claimed {
 		if wait := x.overL0(x.ip, r); wait > 0 {
-			x.unavailable(wait)
+			x.later(OverLimit, wait)
 			return
 		}
 	}

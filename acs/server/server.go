@@ -140,6 +140,7 @@ func (s *Server) ConnContext(ctx context.Context, _ net.Conn) context.Context {
 func (s *Server) Stats() Stats {
 	stats := s.counters.read()
 	stats.Open, stats.Finished = s.table.size()
+	stats.Limit = s.config.MaxSessions
 	return stats
 }
 

@@ -33,7 +33,21 @@ type Stats struct {
 	Strangers      uint64 // Informs of unknown generic devices
 	Impostors      uint64 // devices that presented the credentials of another one
 	Panics         uint64
+	Refusals       map[Refusal]uint64 // POSTs that were told to come again later
+	// Limit is how many sessions there may be.
+	Limit int
 }
+
+// Refusal is why a POST was told to come again later.
+type Refusal string
+
+// The refusals.
+const (
+	NoPlace   Refusal = "sessions" // the table of sessions is full
+	Stopping  Refusal = "stopping" // the process stops
+	OverLimit Refusal = "limit"    // an address, or all together, send too many Informs without credentials
+	Busy      Refusal = "busy"     // other POSTs of the session have not been answered
+)
 
 // counters is Stats while it is counted.
 type counters struct {
@@ -43,7 +57,7 @@ type counters struct {
 
 func newCounters() *counters {
 	return &counters{stats: Stats{Sessions: map[Outcome]uint64{}, Trust: map[models.Trust]uint64{}, Answers: map[int]uint64{},
-		Warnings: map[i4.Warning]uint64{}}}
+		Warnings: map[i4.Warning]uint64{}, Refusals: map[Refusal]uint64{}}}
 }
 
 func (c *counters) count(change func(*Stats)) {
@@ -57,6 +71,6 @@ func (c *counters) read() Stats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Sessions, s.Trust = maps.Clone(s.Sessions), maps.Clone(s.Trust)
-	s.Answers, s.Warnings = maps.Clone(s.Answers), maps.Clone(s.Warnings)
+	s.Answers, s.Warnings, s.Refusals = maps.Clone(s.Answers), maps.Clone(s.Warnings), maps.Clone(s.Refusals)
 	return s
 }

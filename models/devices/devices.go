@@ -85,6 +85,7 @@ func (r *Room) Lookup(ctx context.Context, key models.DeviceKey) (*models.Device
 		return nil, fmt.Errorf("prepare the look-up of a device: %w", err)
 	}
 	store.CountOne(ctx)
+	defer r.store.Took("lookup", time.Now())
 	var d models.Device
 	err = statement.QueryRowContext(ctx, string(key)).Scan(&d.ID, &d.Version, &d.CreatedAt, &d.UpdatedAt, &d.Key, &d.OUI, &d.ProductClass,
 		&d.SerialNumber, &d.Manufacturer, &d.Model, &d.ClientType, &d.Tags, &d.StockState, &d.Registered, &d.SoftwareVersion, &d.HardwareVersion,

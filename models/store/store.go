@@ -39,6 +39,8 @@ type Store struct {
 	clock  models.Clock
 	keys   *keyring
 	wakes  wakes
+	// observer hears how long statements take; nil: nobody does.
+	observer Observer
 }
 
 // engine is what differs between the two kinds of database.
@@ -171,12 +173,14 @@ func (s *Store) InTx(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 func (s *Store) once(ctx context.Context, f func(tx *Tx) error) error {
+	began := time.Now()
 	tx := &Tx{Now: s.clock.Now(), store: s}
 	inside := context.WithValue(ctx, insideKey{}, true)
 	err := s.write.WithContext(inside).Transaction(func(db *gorm.DB) error {
 		tx.DB = db
 		return f(tx)
 	})
+	s.Took("transaction", began)
 	if err != nil {
 		return err
 	}

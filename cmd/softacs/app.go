@@ -44,10 +44,13 @@ type app struct {
 	tasks      *tasks.Room
 	passwords  *passwords.Room
 	acs        *server.Server
+	metrics    *metrics
 	north      *http.Server
 	south      *http.Server
+	admin      *http.Server
 	northAddr  net.Listener
 	southAddr  net.Listener
+	adminAddr  net.Listener
 	background sync.WaitGroup
 	// endLoops ends the loops in the background; after them nothing is left unwritten.
 	endLoops func()
@@ -56,7 +59,7 @@ type app struct {
 
 // start opens the store, builds the rooms, starts the loops and serves both doors: when it returns, the platform is ready.
 func start(ctx context.Context, c Config, clock models.Clock) (a *app, err error) {
-	a = &app{config: c, clock: clock, endLoops: func() {}}
+	a = &app{config: c, clock: clock, metrics: newMetrics(), endLoops: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.stop(ctx))
@@ -67,6 +70,9 @@ func start(ctx context.Context, c Config, clock models.Clock) (a *app, err error
 		return a, err
 	}
 	if a.store, err = store.Open(ctx, store.Config{URL: c.Database, Keys: keys, Migrate: c.Migrate.Auto || c.Lab}, clock); err != nil {
+		return a, err
+	}
+	if err := a.store.Observe(a.metrics.statement); err != nil {
 		return a, err
 	}
 	profile, err := loadProfile(c)
@@ -137,6 +143,10 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (http.Handler, err
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
 		Passwords: a.passwords, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), Lab: c.Lab,
+		Observe: func(ctx context.Context, o graph.Operation) {
+			a.metrics.operation(o)
+			note(ctx, o)
+		},
 	})
 }
 
@@ -198,7 +208,7 @@ func (a *app) clean(ctx context.Context) {
 // listen opens both doors.
 func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 	mux := http.NewServeMux()
-	mux.Handle("/", north)
+	mux.Handle("/", logged(north))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.ready)
 	a.north = &http.Server{
@@ -212,6 +222,9 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 	}
 	if a.southAddr, err = net.Listen("tcp", a.config.South.Addr); err != nil {
 		return fmt.Errorf("south.addr: %w", err)
+	}
+	if err := a.listenAdmin(ctx); err != nil {
+		return err
 	}
 	southListener := a.southAddr
 	if cert := a.config.South.TLS.Cert; cert != "" {
@@ -271,6 +284,9 @@ func (a *app) stop(ctx context.Context) error {
 		}
 	}
 	a.endLoops()
+	if a.admin != nil { // what happens at the end can be read to the end
+		errs = append(errs, a.admin.Close())
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
@@ -290,6 +306,9 @@ func shutdown(ctx context.Context, s *http.Server) error {
 func (a *app) readyLine() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ready north=%s south=%s", a.northAddr.Addr(), a.southAddr.Addr())
+	if a.adminAddr != nil {
+		fmt.Fprintf(&b, " admin=%s", a.adminAddr.Addr())
+	}
 	return b.String()
 }
 

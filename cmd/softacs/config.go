@@ -23,6 +23,7 @@ type Config struct {
 	Database  models.Secret `koanf:"database"`
 	North     Listener      `koanf:"north"`
 	South     South         `koanf:"south"`
+	Admin     Listener      `koanf:"admin"`
 	Lab       bool          `koanf:"lab"`
 	LabRemote bool          `koanf:"labAllowRemote"`
 	Bootstrap struct {
@@ -41,7 +42,7 @@ type Config struct {
 	I4 I4 `koanf:"i4"`
 }
 
-// Listener is where a door listens.
+// Listener is where a door listens; an empty admin.addr is off.
 type Listener struct {
 	Addr string `koanf:"addr"`
 }
@@ -142,7 +143,7 @@ type Heartbeat struct {
 // defaultConfig holds what is set when nobody sets anything; lab mode adds to it.
 func defaultConfig() (c Config) {
 	c.Database = "sqlite:data/softacs.db"
-	c.North.Addr, c.South.Addr = "127.0.0.1:8080", "127.0.0.1:7547"
+	c.North.Addr, c.South.Addr, c.Admin.Addr = "127.0.0.1:8080", "127.0.0.1:7547", "127.0.0.1:9090"
 	c.I4.ACS.Path = "/acs"
 	c.I4.Session.Timeout, c.I4.Session.MaxDuration, c.I4.Session.MaxRoundTrips = 40, 300, 64
 	c.I4.HTTP.Digest.SHA256, c.I4.HTTP.Digest.NonceTTL, c.I4.HTTP.Digest.NonceRing = true, 300, 1<<20
@@ -304,8 +305,8 @@ func (c *Config) complete() error {
 		c.IMS.Secret = cmp.Or(c.IMS.Secret, "generate")
 	}
 	c.IMS.Secret = cmp.Or(c.IMS.Secret, "require")
-	for key, addr := range map[string]string{"north.addr": c.North.Addr, "south.addr": c.South.Addr} {
-		if c.Lab && !c.LabRemote && !isLoopback(addr) {
+	for key, addr := range map[string]string{"north.addr": c.North.Addr, "south.addr": c.South.Addr, "admin.addr": c.Admin.Addr} {
+		if addr != "" && c.Lab && !c.LabRemote && !isLoopback(addr) {
 			return fmt.Errorf("%s: lab mode listens on loopback addresses only, unless labAllowRemote is true; %s is not one", key, addr)
 		}
 	}

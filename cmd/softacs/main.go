@@ -32,6 +32,7 @@ type settings struct {
 	Database *string `name:"database" help:"sqlite:PATH or mysql://user:password@host:port/database" placeholder:"URL"`
 	North    *string `name:"north.addr" help:"Address of the north door." placeholder:"HOST:PORT"`
 	South    *string `name:"south.addr" help:"Address of the south door." placeholder:"HOST:PORT"`
+	Admin    *string `name:"admin.addr" help:"Address of /metrics and /debug/pprof; empty: off." placeholder:"HOST:PORT"`
 	Lab      *bool   `name:"lab" help:"Lab mode: plain HTTP southbound, on loopback addresses."`
 	Keys     *string `name:"secretKeys" help:"Key file: lines 'kid: base64 of 32 bytes'." placeholder:"FILE"`
 	SMS      *string `name:"sms" help:"How SMS leave; in lab mode log: or file:PATH." placeholder:"URL"`

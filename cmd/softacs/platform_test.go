@@ -63,7 +63,7 @@ func labConfig(t *testing.T, database models.Secret, change func(*Config)) Confi
 	c := defaultConfig()
 	c.Lab = true
 	c.Database = database
-	c.North.Addr, c.South.Addr = "127.0.0.1:0", "127.0.0.1:0"
+	c.North.Addr, c.South.Addr, c.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.SecretKeys = filepath.Join(t.TempDir(), "keys")
 	if err := makeKeys(c.SecretKeys); err != nil {
 		t.Fatal(err)

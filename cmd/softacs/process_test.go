@@ -35,14 +35,14 @@ func process(ctx context.Context, t *testing.T, arguments ...string) *exec.Cmd {
 	return cmd
 }
 
-var readyLine = regexp.MustCompile(`^ready north=(127\.0\.0\.1:\d+) south=(127\.0\.0\.1:\d+)\n$`)
+var readyLine = regexp.MustCompile(`^ready north=(127\.0\.0\.1:\d+) south=(127\.0\.0\.1:\d+) admin=(127\.0\.0\.1:\d+)\n$`)
 
 // The process says on one line where it serves, is healthy, and stops in order at SIGTERM.
 func TestServeAndStop(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := process(ctx, t, "serve", "--lab", "--database", "sqlite:"+filepath.Join(t.TempDir(), "a.db"), "--north.addr", "127.0.0.1:0", "--south.addr", "127.0.0.1:0")
+	cmd := process(ctx, t, "serve", "--lab", "--database", "sqlite:"+filepath.Join(t.TempDir(), "a.db"), "--north.addr", "127.0.0.1:0", "--south.addr", "127.0.0.1:0", "--admin.addr", "127.0.0.1:0")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

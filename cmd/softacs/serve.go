@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store"
@@ -22,6 +24,7 @@ func (cmd serveCommand) Run(ctx context.Context) error {
 	if cmd.PrintConfig {
 		return printConfig(c)
 	}
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	a, err := start(ctx, c, models.SystemClock{})
 	if err != nil {
 		return err

@@ -19,9 +19,10 @@ test: ## install what the tests need (MariaDB) and run every test with the race 
 	@./.ci/need gcc gcc
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
 
-soak: ## run what takes long: the fuzz targets, ten minutes in all
+soak: ## run what takes long: 50 crashes under traffic on both databases, the fuzz targets for ten minutes
 	@./.ci/need mariadbd mariadb-server
 	@./.ci/need gcc gcc
+	TEST_SOAK=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m -run '^TestCrash$$' -v ./cmd/softacs
 	./.ci/fuzz 10
 
 generate: ## regenerate what is generated: the GraphQL server

@@ -142,10 +142,11 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, v passwords.Verdict
 			return nil, err
 		}
 	}
-	d, err := f.row(tx)
+	d, err := f.row(tx, a)
 	if err != nil {
 		return nil, err
 	}
+	tx.As(models.ByDevice(d.ID, string(d.Key)))
 	devices.Lay(d, f.in)
 	if err := authenticated(tx, d, a, v.Kind); err != nil {
 		return nil, err
@@ -200,11 +201,11 @@ func (f *registration) prepare(tx *store.Tx, d *models.Device) (err error) {
 }
 
 // row returns the device's row, made now if this is its first verified proof (resolutions 8).
-func (f *registration) row(tx *store.Tx) (*models.Device, error) {
+func (f *registration) row(tx *store.Tx, a *models.Account) (*models.Device, error) {
 	if f.device != nil {
 		return devices.LockByID(tx, f.device.ID)
 	}
-	return devices.Create(tx, f.in)
+	return devices.Create(tx, f.in, a)
 }
 
 // release ends the binding of another device: it belongs to nobody now, and what it holds is good for Status 12 only.

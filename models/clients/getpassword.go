@@ -101,13 +101,14 @@ func (f *getPassword) parse() (q passwords.Request, mobile models.Number, wrong 
 	return passwords.Request{Device: f.in.Key, RequestID: strings.ToLower(id), Number: number}, mobile, ""
 }
 
-// look answers repeats and refuses what is limited before anything costly is done.
+// look answers repeats and refuses what is limited before anything costly is done. A repeat is looked for last: its first request may be
+// committed between the statements, and would limit it.
 func (f *getPassword) look(ctx context.Context, q passwords.Request) (prior *models.PasswordRequest, wait int, err error) {
 	err = f.room.store.View(ctx, func(tx *store.Tx) (err error) {
-		if prior, err = f.room.Passwords.Replayed(tx, q.Device, q.RequestID); err != nil || prior != nil {
+		if wait, err = f.room.Passwords.Limited(tx, q); err != nil {
 			return err
 		}
-		wait, err = f.room.Passwords.Limited(tx, q)
+		prior, err = f.room.Passwords.Replayed(tx, q.Device, q.RequestID)
 		return err
 	})
 	return prior, wait, err

@@ -1,0 +1,134 @@
+// Package mariadb starts a private MariaDB server, for tests and measurements.
+//
+// It owns the server's folder, which goes when the process does. It refuses to know what the databases are for.
+package mariadb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver of the databases made here
+
+	"github.com/softacs/softacs/models"
+)
+
+// Server is a running server.
+type Server struct {
+	addr string
+	// lifeline is the keeper's standard input. It is held here because a collected pipe is a closed one; the end of the process closes it.
+	lifeline io.WriteCloser
+	keeper   *exec.Cmd
+}
+
+// keeper starts the server and ends it, with its folder, as soon as its standard input closes: that is when this process ends, however it ends.
+const keeper = `"$@" >"$DIR/log" 2>&1 & cat >/dev/null; kill $!; wait $!; rm -rf "$DIR"`
+
+// Start installs and starts a server on a free port of 127.0.0.1. An error that a program is missing names Debian's package.
+func Start() (*Server, error) {
+	daemon, err := find("mariadbd")
+	if err != nil {
+		return nil, err
+	}
+	installer, err := find("mariadb-install-db")
+	if err != nil {
+		return nil, err
+	}
+	me, err := user.Current()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "softacs-mariadb-")
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	install := exec.Command(installer, "--no-defaults", "--datadir="+data, "--user="+me.Username, "--auth-root-authentication-method=normal", "--skip-test-db")
+	if out, err := install.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	run := exec.Command("sh", "-c", keeper, "keeper", daemon, "--no-defaults", "--datadir="+data, "--user="+me.Username,
+		"--socket="+filepath.Join(dir, "s"), "--port="+port, "--bind-address=127.0.0.1",
+		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--skip-name-resolve",
+		"--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M", "--max-connections=2000", "--performance-schema=OFF")
+	run.Env = append(os.Environ(), "DIR="+dir)
+	lifeline, err := run.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Start(); err != nil {
+		return nil, err
+	}
+	s := &Server{addr: addr, lifeline: lifeline, keeper: run}
+	pool, err := sql.Open("mysql", "root@tcp("+addr+")/")
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	for deadline := time.Now().Add(time.Minute); ; {
+		if err = pool.Ping(); err == nil {
+			return s, nil
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(dir, "log"))
+			return nil, fmt.Errorf("the private MariaDB does not answer: %w\n%s", err, log)
+		}
+		_ = models.SystemClock{}.Wait(context.Background(), 50*time.Millisecond)
+	}
+}
+
+// Stop ends the server and removes its folder. A process that ends without it leaves nothing behind either.
+func (s *Server) Stop() error {
+	if err := s.lifeline.Close(); err != nil {
+		return err
+	}
+	return s.keeper.Wait()
+}
+
+// Database makes an empty database and returns its URL and a function that drops it.
+func (s *Server) Database(ctx context.Context) (url models.Secret, drop func() error, err error) {
+	admin, err := sql.Open("mysql", "root@tcp("+s.addr+")/")
+	if err != nil {
+		return "", nil, err
+	}
+	name := "t" + models.NewID().String()
+	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", nil, err
+	}
+	return models.Secret("mysql://root@" + s.addr + "/" + name), func() error {
+		defer admin.Close()
+		_, err := admin.ExecContext(context.Background(), "DROP DATABASE "+name)
+		return err
+	}, nil
+}
+
+func find(program string) (string, error) {
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
+		path := filepath.Join(dir, program)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: Debian's package mariadb-server has it (make test installs it)", program)
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

@@ -45,6 +45,7 @@ type app struct {
 	passwords  *passwords.Room
 	acs        *server.Server
 	metrics    *metrics
+	door       *graph.Door
 	north      *http.Server
 	south      *http.Server
 	admin      *http.Server
@@ -79,12 +80,11 @@ func start(ctx context.Context, c Config, clock models.Clock) (a *app, err error
 	if err != nil {
 		return a, err
 	}
-	north, err := a.build(ctx, profile)
-	if err != nil {
+	if a.door, err = a.build(ctx, profile); err != nil {
 		return a, err
 	}
 	a.runLoops(ctx)
-	return a, a.listen(ctx, north)
+	return a, a.listen(ctx, a.door)
 }
 
 func loadProfile(c Config) (*i4.Profile, error) {
@@ -102,8 +102,8 @@ func loadProfile(c Config) (*i4.Profile, error) {
 	return profile, nil
 }
 
-// build makes every room and both doors, and returns the handler of the north.
-func (a *app) build(ctx context.Context, profile *i4.Profile) (http.Handler, error) {
+// build makes every room and both doors, and returns that of the north.
+func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, error) {
 	c, s := a.config, a.store
 	a.log = events.New(s, a.clock)
 	operatorRoom := operators.New(s, a.clock, operators.Config{})
@@ -111,10 +111,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (http.Handler, err
 		return nil, err
 	}
 	a.devices = devices.New(s, a.clock, devices.Config{Heartbeat: heartbeats(c, profile)})
-	sender, err := newSender(c)
-	if err != nil {
-		return nil, err
-	}
+	sender := newSender(c)
 	if sender == nil {
 		slog.WarnContext(ctx, "no way to send SMS is configured (sms): clients that ask for a password hear that it is unavailable")
 	}
@@ -207,8 +204,12 @@ func (a *app) clean(ctx context.Context) {
 
 // listen opens both doors.
 func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
+	pages, err := withPages(north, a.config.Lab)
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/", logged(north))
+	mux.Handle("/", logged(pages))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.ready)
 	a.north = &http.Server{
@@ -259,14 +260,22 @@ func (a *app) ready(w http.ResponseWriter, r *http.Request) {
 const (
 	stopTime    = 20 * time.Second
 	sessionTime = 15 * time.Second
+	streamTime  = 3 * time.Second
 )
 
-// stop ends the platform in order: not ready, no new work, open sessions finish, what is in memory is written, the store closes.
+// stop ends the platform in order: not ready, no new work, subscriptions end, open sessions finish, what is in memory is written, the store closes.
 func (a *app) stop(ctx context.Context) error {
 	a.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	var errs []error
+	if a.door != nil { // those who follow go on elsewhere after their last cursors
+		closing, cancel := context.WithTimeout(ctx, streamTime)
+		if err := a.door.Close(closing); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, err)
+		}
+		cancel()
+	}
 	if a.north != nil {
 		errs = append(errs, shutdown(ctx, a.north))
 	}

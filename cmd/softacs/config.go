@@ -183,6 +183,9 @@ func loadConfig(path string, environ []string, flags map[string]any) (Config, er
 		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
 			return c, fmt.Errorf("read the configuration: %w", err)
 		}
+		if err := unfold(k, known); err != nil {
+			return c, err
+		}
 		for _, key := range k.Keys() {
 			if err := checkKey(dotted(key), key, known, open); err != nil {
 				return c, fmt.Errorf("%s: %w", path, err)
@@ -213,6 +216,22 @@ func loadConfig(path string, environ []string, flags map[string]any) (Config, er
 		return c, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// unfold lets people write a key in one piece, as in `north.addr: 127.0.0.1:8080`.
+func unfold(k *koanf.Koanf, known []string) error {
+	for _, key := range k.Keys() {
+		whole := strings.ReplaceAll(key, ".", delimiter)
+		if whole == key || !slices.Contains(known, whole) {
+			continue
+		}
+		value := k.Get(key)
+		k.Delete(key)
+		if err := k.Set(whole, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keysOf lists the keys of a settings struct, and the prefixes below which any key is allowed because people name them.
@@ -321,6 +340,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("south.tls.cert and south.tls.key are needed: only lab mode speaks plain HTTP to soft clients")
 	case !c.Lab && c.Bootstrap.APIClient != "":
 		return fmt.Errorf("bootstrap.apiClient: only lab mode has one; make API clients with saveApiClient")
+	case c.SMS != "" && c.SMS != "log:" && (!strings.HasPrefix(c.SMS, "file:") || c.SMS == "file:"):
+		return fmt.Errorf("sms: log: and file:PATH are allowed, not %q", c.SMS)
 	case !c.Lab && (strings.HasPrefix(c.SMS, "log:") || strings.HasPrefix(c.SMS, "file:")):
 		return fmt.Errorf("sms: log: and file: show one-time passwords and are for lab mode only")
 	}

@@ -20,7 +20,8 @@ func TestConfigurationLayers(t *testing.T) {
 	t.Parallel()
 	path := writeFile(t, "softacs.yaml", `
 north: {addr: "127.0.0.1:1"}
-south: {addr: "127.0.0.1:2"}
+south.addr: "127.0.0.1:2"
+i4.number.area: "22"
 lab: true
 i4:
   getpwd: {ttl: 300}
@@ -38,7 +39,7 @@ i4:
 	}
 	for what, ok := range map[string]bool{
 		"file": c.North.Addr == "127.0.0.1:1", "flag over variable over file": c.South.Addr == "127.0.0.1:4",
-		"variable": c.I4.GetPwd.Limits.NumberDay == 7, "default": c.I4.GetPwd.Limits.NumberSeconds == 60, "nested file": c.I4.GetPwd.TTL == 300,
+		"key in one piece": c.I4.Number.Area == "22", "variable": c.I4.GetPwd.Limits.NumberDay == 7, "default": c.I4.GetPwd.Limits.NumberSeconds == 60, "nested file": c.I4.GetPwd.TTL == 300,
 		"variable with a name of its own": c.Bootstrap.AdminPassword == "a", "people's own keys": c.I4.Defaults["PC"]["sip.outboundProxy"] == "pcscf9.example.net",
 		"services": c.I4.Services["VIDEO"].On["video.codecList"] == "H265", "heartbeat": c.I4.Heartbeat["PC"].Interval == 900,
 		"lab's own defaults": c.SMS == "log:" && c.IMS.Domain == "ims.example.net" && c.IMS.Secret == "generate",
@@ -83,6 +84,7 @@ func TestWhatOnlyLabModeMayDo(t *testing.T) {
 		"ims.secret":          func(c *Config) { c.IMS.Secret = "adapter" },
 		"bootstrap.apiClient": func(c *Config) { c.Bootstrap.APIClient = "a:b" },
 		"sms":                 func(c *Config) { c.SMS = "log:" },
+		"sms: ":               func(c *Config) { c.SMS = "smpp://x" },
 		"south.addr":          func(c *Config) { c.Lab, c.South.Addr = true, "0.0.0.0:7547" },
 		"north.addr":          func(c *Config) { c.Lab, c.North.Addr = true, ":8080" },
 	} {

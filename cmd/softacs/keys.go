@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,9 @@ func loadKeys(c Config) ([]store.Key, error) {
 		return nil, fmt.Errorf("secretKeys: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
+		slog.Warn("others than its owner may read the key file; chmod 600 it", "file", path)
+	}
 	var keys []store.Key
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {

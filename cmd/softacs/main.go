@@ -40,8 +40,17 @@ type settings struct {
 	Profile  *string `name:"i4.profile" help:"File laid over the embedded I4 profile." placeholder:"FILE"`
 }
 
-// load reads the effective configuration.
+// load reads the effective configuration and checks that it can serve.
 func (s settings) load() (Config, error) {
+	c, err := s.read()
+	if err != nil {
+		return c, err
+	}
+	return c, c.complete()
+}
+
+// read reads the configuration as it was set.
+func (s settings) read() (Config, error) {
 	flags := map[string]any{}
 	v := reflect.ValueOf(s)
 	for field, value := range v.Fields() {
@@ -49,11 +58,7 @@ func (s settings) load() (Config, error) {
 			flags[keyOfFlag(field.Tag.Get("name"))] = value.Elem().Interface()
 		}
 	}
-	c, err := loadConfig(s.Config, os.Environ(), flags)
-	if err != nil {
-		return c, err
-	}
-	return c, c.complete()
+	return loadConfig(s.Config, os.Environ(), flags)
 }
 
 type versionCommand struct{}

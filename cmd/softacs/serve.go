@@ -36,19 +36,11 @@ func (cmd serveCommand) Run(ctx context.Context) error {
 
 type migrateCommand struct{ settings }
 
-// Run brings the schema up to date.
+// Run brings the schema up to date. It needs to know the database only.
 func (cmd migrateCommand) Run(ctx context.Context) error {
-	c, err := cmd.load()
+	c, err := cmd.read()
 	if err != nil {
 		return err
 	}
-	keys, err := loadKeys(c)
-	if err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, store.Config{URL: c.Database, Keys: keys, Migrate: true}, models.SystemClock{})
-	if err != nil {
-		return err
-	}
-	return s.Close()
+	return store.Migrate(ctx, c.Database)
 }

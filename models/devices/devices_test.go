@@ -218,7 +218,10 @@ func TestCredentials(t *testing.T) {
 				return err
 			})
 		}
-		inTx(t, s, func(tx *store.Tx) (err error) { d, err = Create(tx, inform("1")); return err })
+		inTx(t, s, func(tx *store.Tx) (err error) {
+			d, err = Create(tx, inform("1"), &models.Account{ID: models.ID{9}, State: models.AccountActive, Region: "east"})
+			return err
+		})
 		rotate()
 		stale := *d
 		for range 4 {
@@ -261,7 +264,7 @@ func TestCreateTwice(t *testing.T) {
 		for i := range ids {
 			group.Go(func() {
 				err := s.InTx(ctx, func(tx *store.Tx) error {
-					d, err := Create(tx, inform("1"))
+					d, err := Create(tx, inform("1"), &models.Account{ID: models.ID{9}, State: models.AccountActive, Region: "east"})
 					if err == nil {
 						ids[i] = d.ID
 					}

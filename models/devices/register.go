@@ -143,15 +143,16 @@ func existing(tx *store.Tx, key models.DeviceKey, err error) error {
 	return taken
 }
 
-// Create makes a device of its first verified proof (resolutions 8); it has no HTTP credentials until RotateCredentials. If another session
+// Create makes a device of its first verified proof for the account (resolutions 8); it has no HTTP credentials until RotateCredentials. If another session
 // was first, its row is returned.
-func Create(tx *store.Tx, in *models.Inform) (*models.Device, error) {
+func Create(tx *store.Tx, in *models.Inform, a *models.Account) (*models.Device, error) {
 	if len(in.Key) > models.MaxDeviceKey {
 		return nil, models.E(models.TooLong, "the device's identity is too long")
 	}
 	d := blank(tx, in.Key)
 	d.OUI, d.ProductClass, d.SerialNumber = strings.ToUpper(in.OUI), in.ProductClass, in.SerialNumber
 	d.Manufacturer, d.ClientType, d.Tags = clip(in.Manufacturer, maxName), in.ClientType, models.DocOf([]string{})
+	d.AccountID, d.AccountState, d.Region = a.ID, a.State, a.Region
 	err := insert(tx, d)
 	if store.IsDuplicate(err) {
 		return LockByKey(tx, in.Key)

@@ -84,7 +84,9 @@ func (s *Store) prepareSchema(ctx context.Context, migrate bool) error {
 	if migrate {
 		return s.migrate(ctx, provider, pool)
 	}
-	current, target, err := provider.GetVersions(ctx)
+	sources := provider.ListSources()
+	target := sources[len(sources)-1].Version
+	current, err := s.schemaVersion(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
@@ -92,6 +94,15 @@ func (s *Store) prepareSchema(ctx context.Context, migrate bool) error {
 		return fmt.Errorf("the database schema is at version %d, this program needs %d: run `softacs migrate`", current, target)
 	}
 	return nil
+}
+
+// schemaVersion is 0 for a database that was never migrated. It only reads: whoever serves may lack the right to make tables.
+func (s *Store) schemaVersion(ctx context.Context, pool *sql.DB) (version int64, err error) {
+	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version)
+	if s.engine.noSuchTable(err) {
+		return 0, nil
+	}
+	return version, err
 }
 
 const (

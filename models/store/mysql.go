@@ -47,6 +47,11 @@ func (*mysqlEngine) transient(err error) bool {
 	return errors.As(err, &coded) && (coded.Number == 1213 || coded.Number == 1205 || coded.Number == 1047)
 }
 
+func (*mysqlEngine) noSuchTable(err error) bool {
+	var coded *mysqldriver.MySQLError
+	return errors.As(err, &coded) && coded.Number == 1146
+}
+
 const mysqlConnections = 64
 
 func (e *mysqlEngine) open(ctx context.Context) (write, read *gorm.DB, err error) {

@@ -25,9 +25,20 @@ func (sqliteEngine) dialect() string      { return dialectSQLite }
 func (sqliteEngine) lockRows() string     { return "" }
 func (sqliteEngine) transient(error) bool { return false }
 
+// noSuchTable is never asked: SQLite migrates at every start.
+func (sqliteEngine) noSuchTable(error) bool { return false }
+
 func (e sqliteEngine) open(ctx context.Context) (write, read *gorm.DB, err error) {
 	if err := os.MkdirAll(filepath.Dir(e.path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the folder of the database: %w", err)
+	}
+	// Whoever may read the file may read the log and every number: it is its owner's only.
+	file, err := os.OpenFile(e.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, nil, fmt.Errorf("make the database: %w", err)
 	}
 	// The writer takes its lock at BEGIN: a transaction that read first and wrote later could otherwise fail with SQLITE_BUSY.
 	if write, err = e.pool(ctx, 1, url.Values{"_txlock": {"immediate"}}); err != nil {

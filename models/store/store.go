@@ -51,6 +51,8 @@ type engine interface {
 	dialect() string
 	// transient tells whether the transaction may be run again.
 	transient(err error) bool
+	// noSuchTable tells whether a table is missing.
+	noSuchTable(err error) bool
 	// lockRows is the clause that makes a read hold its rows until the commit; empty where the writer is alone anyway.
 	lockRows() string
 }
@@ -73,6 +75,19 @@ func Open(ctx context.Context, c Config, clock models.Clock) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// Migrate brings the schema of a database up to date; it needs no keys.
+func Migrate(ctx context.Context, url models.Secret) (err error) {
+	e, err := engineOf(url)
+	if err != nil {
+		return err
+	}
+	s := &Store{engine: e, clock: models.SystemClock{}}
+	if s.write, s.read, err = e.open(ctx); err != nil {
+		return err
+	}
+	return errors.Join(s.prepareSchema(ctx, true), s.Close())
 }
 
 func engineOf(url models.Secret) (engine, error) {
@@ -134,6 +149,11 @@ type Tx struct {
 
 // Context is that of the transaction.
 func (tx *Tx) Context() context.Context { return tx.DB.Statement.Context }
+
+// As makes actor the one who acts in the rest of the transaction.
+func (tx *Tx) As(actor models.Actor) {
+	tx.DB = tx.DB.WithContext(models.WithActor(tx.Context(), actor))
+}
 
 // AfterCommit runs f once the transaction has committed; never if it rolls back.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }

@@ -302,17 +302,19 @@ func TestTwoMigrators(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 2 {
 				wg.Go(func() {
-					s, err := store.Open(context.Background(), store.Config{URL: at, Keys: storetest.Keys, Migrate: true}, storetest.NewClock())
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					if err := s.Close(); err != nil {
+					if err := store.Migrate(context.Background(), at); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			wg.Wait()
+			s, err := store.Open(t.Context(), store.Config{URL: at, Keys: storetest.Keys}, storetest.NewClock())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

@@ -1,0 +1,61 @@
+import { Table, Tag } from "antd";
+import { Link } from "wouter";
+import type { EventPartsFragment } from "../lib/documents";
+import { formatJSON } from "../lib/format";
+import { useWords } from "../lib/i18n";
+import type { Dictionary } from "../lib/i18n";
+import { Nothing } from "./Result";
+import { Time } from "./Time";
+
+interface Props {
+  readonly events: readonly EventPartsFragment[];
+  readonly empty: string;
+  /** The page is about an account or a device already, so its column says nothing. */
+  readonly without?: "account" | "device";
+}
+
+const payloadOf = (event: EventPartsFragment) => (typeof event.payload === "object" && event.payload !== null ? event.payload as Record<string, unknown> : {});
+
+function details(event: EventPartsFragment) {
+  const { code: _, ...rest } = payloadOf(event);
+  return formatJSON(rest);
+}
+
+function actor(event: EventPartsFragment, words: Dictionary) {
+  const by = event.causedBy;
+  if (!by) return null;
+  if ("username" in by) return by.username;
+  if ("clientId" in by) return by.clientId;
+  if ("component" in by) return `${words.events.system} · ${by.component}`;
+  return "deviceId" in by ? <Link href={`/devices/${by.deviceId}`}>{words.events.client}</Link> : null;
+}
+
+/** Events as rows, each of which opens to its whole payload. */
+export function EventTable({ events, empty, without }: Props) {
+  const words = useWords();
+  const t = words.events;
+  return (
+    <Table<EventPartsFragment>
+      size="small"
+      rowKey="cursor"
+      dataSource={events}
+      pagination={false}
+      scroll={{ x: "max-content" }}
+      locale={{ emptyText: <Nothing text={empty} /> }}
+      expandable={{ expandedRowRender: (e) => <pre className="json mono">{JSON.stringify(e.payload, null, 2)}</pre> }}
+      columns={[
+        { title: t.time, key: "at", width: 160, render: (_, e) => <Time at={e.occurredAt} /> },
+        { title: t.type, key: "type", width: 150, render: (_, e) => <Tag variant="filled">{words.eventType[e.type]}</Tag> },
+        { title: t.what, key: "code", width: 200, render: (_, e) => <span className="mono">{String(payloadOf(e)["code"] ?? "")}</span> },
+        ...(without === "account" ? [] : [{
+          title: t.account, key: "account", render: (_: unknown, e: EventPartsFragment) => e.accountId && <Link href={`/accounts/${e.accountId}`}>{e.accountExternalId ?? e.accountId}</Link>,
+        }]),
+        ...(without === "device" ? [] : [{
+          title: t.device, key: "device", render: (_: unknown, e: EventPartsFragment) => e.deviceId && <Link href={`/devices/${e.deviceId}`}>{t.device}</Link>,
+        }]),
+        { title: t.by, key: "by", render: (_, e) => actor(e, words) },
+        { title: t.details, key: "details", ellipsis: true, render: (_, e) => <span className="mono quiet" title={details(e)}>{details(e)}</span> },
+      ]}
+    />
+  );
+}

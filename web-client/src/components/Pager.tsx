@@ -1,0 +1,26 @@
+import { LeftOutlined, RightOutlined } from "@ant-design/icons";
+import { Button, Select } from "antd";
+import { useWords } from "../lib/i18n";
+import { pageSizes } from "../lib/paging";
+import type { PageParts, useListAddress } from "../lib/paging";
+
+/** Turns the pages of a list that is read by cursor. */
+export function Pager({ page, address }: { readonly page: PageParts; readonly address: ReturnType<typeof useListAddress> }) {
+  const words = useWords();
+  const size = "first" in address.window ? address.window.first : address.window.last;
+  return (
+    <div className="pager">
+      <Select
+        size="small"
+        aria-label={words.pageSize(size)}
+        value={size}
+        options={pageSizes.map((n) => ({ value: n, label: words.pageSize(n) }))}
+        onChange={(n) => address.change({ size: String(n) })}
+      />
+      <Button size="small" icon={<LeftOutlined />} disabled={!page.hasPreviousPage || !page.startCursor}
+        onClick={() => page.startCursor && address.turn({ before: page.startCursor })}>{words.previous}</Button>
+      <Button size="small" icon={<RightOutlined />} iconPlacement="end" disabled={!page.hasNextPage || !page.endCursor}
+        onClick={() => page.endCursor && address.turn({ after: page.endCursor })}>{words.next}</Button>
+    </div>
+  );
+}

@@ -1,0 +1,174 @@
+import { CheckCircleOutlined, EditOutlined } from "@ant-design/icons";
+import { App, Button, Popconfirm, Space, Table } from "antd";
+import { useState } from "react";
+import { Link } from "wouter";
+import { useMutation, useQuery } from "urql";
+import { Missing } from "../../app/Shell";
+import { describe } from "../../components/Failure";
+import { History } from "../../components/History";
+import { Facts, Page, Panel } from "../../components/Page";
+import { Nothing, Result } from "../../components/Result";
+import { State } from "../../components/State";
+import { Time } from "../../components/Time";
+import { AccountDocument, ActivateAccountDocument } from "../../lib/documents";
+import type { AccountQuery } from "../../lib/documents";
+import { sentence } from "../../lib/fields";
+import { formatJSON } from "../../lib/format";
+import { useWords } from "../../lib/i18n";
+import { useIdempotencyKey } from "../../lib/random";
+import { useMay } from "../../lib/rights";
+import { AccountModify } from "./AccountModify";
+
+type Account = NonNullable<AccountQuery["account"]>;
+
+export default function AccountDetail({ id }: { readonly id: string }) {
+  const words = useWords();
+  const may = useMay();
+  const [result, read] = useQuery({ query: AccountDocument, variables: { id, withDevices: may("DEVICE_READ") } });
+  const again = () => read({ requestPolicy: "network-only" });
+  return (
+    <Result result={result} retry={again}>
+      {({ account }) => (account === null ? <Missing /> : (
+        <Page
+          title={account.displayName ?? account.msisdn}
+          mark={<State of="accountState" value={account.state} />}
+          crumb={<><Link href="/accounts">{words.accounts.title}</Link> / <span className="mono">{account.externalId}</span></>}
+          actions={may("ACCOUNT_WRITE") && account.state !== "TERMINATED" && <Actions account={account} />}
+        >
+          <div className="columns"><Identity account={account} /><Standing account={account} /></div>
+          {account.bindings && <Bindings list={account.bindings.nodes} />}
+          <Messages list={account.smsMessages.nodes} />
+          {may("EVENT_READ") && <History title={words.accounts.events} filter={{ accountIds: [id] }} without="account" onEvent={again} />}
+        </Page>
+      ))}
+    </Result>
+  );
+}
+
+function Actions({ account }: { readonly account: Account }) {
+  const words = useWords();
+  const t = words.accounts;
+  const { message } = App.useApp();
+  const [modifying, setModifying] = useState(false);
+  const [, activate] = useMutation(ActivateAccountDocument);
+  const keyFor = useIdempotencyKey();
+  const run = async () => {
+    const input = { account: { id: account.id }, expectedVersion: account.version };
+    const { data, error } = await activate({ input: { ...input, idempotencyKey: keyFor(input) } });
+    const refusals = data?.activateAccount.userErrors ?? [];
+    if (error) void message.error(describe(words, error));
+    else if (refusals.length > 0) void message.error(refusals.map((r) => sentence(r, words)).join("; "));
+    else void message.success(t.activated);
+  };
+  return (
+    <Space>
+      {account.state === "PENDING" && (
+        <Popconfirm title={t.activateConfirm} onConfirm={run}><Button icon={<CheckCircleOutlined />}>{t.activateAction}</Button></Popconfirm>
+      )}
+      <Button type="primary" icon={<EditOutlined />} onClick={() => setModifying(true)}>{t.modify}</Button>
+      <AccountModify account={account} open={modifying} onClose={() => setModifying(false)} />
+    </Space>
+  );
+}
+
+function Identity({ account }: { readonly account: Account }) {
+  const words = useWords();
+  const t = words.accounts;
+  return (
+    <Panel title={t.identity}>
+      <Facts rows={[
+        [t.msisdn, <span className="number">{account.msisdn}</span>],
+        [t.displayName, account.displayName],
+        [t.externalId, <span className="mono">{account.externalId}</span>],
+        [t.impi, <span className="mono">{account.impi}</span>],
+        [t.impu, account.impu.map((uri) => <div key={uri} className="mono">{uri}</div>)],
+        [t.boundMobile, account.boundMobile],
+        [t.imsi, account.imsi],
+        [t.broadbandAccount, account.broadbandAccount],
+        [t.screenSerial, account.screenSerial],
+        [t.region, account.region],
+      ]} />
+    </Panel>
+  );
+}
+
+function Standing({ account }: { readonly account: Account }) {
+  const words = useWords();
+  const t = words.accounts;
+  return (
+    <Panel title={`${t.stateSection} · ${t.serviceSection}`}>
+      <Facts rows={[
+        [t.state, <State of="accountState" value={account.state} />],
+        [t.stateReason, account.stateReason],
+        [t.stateChangedAt, <Time at={account.stateChangedAt} />],
+        [t.passwordState, <State of="passwordState" value={account.passwordState} />],
+        ...(account.lockedUntil ? [[t.lockedUntil, <Time at={account.lockedUntil} />] as const] : []),
+        [t.sipSecretSource, words.sipSecretSource[account.sipSecretSource]],
+        [t.clientTypes, account.clientTypes.map((c) => words.clientType[c]).join(" · ")],
+        [t.maxDevices, account.maxDevices],
+        [t.services, account.services.length === 0 ? null : account.services.map((s) => (
+          <div key={s.code}>
+            <span className={`dot ${s.enabled ? "good" : ""}`} title={s.enabled ? words.yes : words.no} />
+            <span className={s.enabled ? "mono" : "mono quiet"}>{s.code}</span>{" "}
+            {s.parameters !== null && <span className="mono quiet">{formatJSON(s.parameters)}</span>}
+          </div>
+        ))],
+        [t.createdAt, <Time at={account.createdAt} />],
+        [t.updatedAt, <><Time at={account.updatedAt} /> <span className="quiet">· {t.version} {account.version}</span></>],
+      ]} />
+    </Panel>
+  );
+}
+
+function Bindings({ list }: { readonly list: NonNullable<Account["bindings"]>["nodes"] }) {
+  const words = useWords();
+  const t = words.accounts;
+  return (
+    <Panel title={t.bindings} flush>
+      <Table
+        size="small"
+        rowKey="id"
+        dataSource={list}
+        pagination={false}
+        scroll={{ x: "max-content" }}
+        locale={{ emptyText: <Nothing text={t.noBindings} /> }}
+        columns={[
+          { title: t.device, key: "device", render: (_, b) => <Link className="mono" href={`/devices/${b.device.id}`}>{b.device.serialNumber}</Link> },
+          { title: words.devices.type, key: "type", render: (_, b) => words.clientType[b.device.clientType] },
+          { title: words.devices.reachability, key: "reachability", render: (_, b) => <State of="reachability" value={b.device.reachability} /> },
+          { title: words.devices.lastInform, key: "inform", render: (_, b) => <Time at={b.device.lastInformAt} /> },
+          { title: t.state, key: "state", render: (_, b) => <State of="bindingState" value={b.state} /> },
+          { title: t.method, key: "method", render: (_, b) => words.bindingMethod[b.method] },
+          { title: t.bound, key: "bound", render: (_, b) => <Time at={b.boundAt} /> },
+          { title: t.confirmed, key: "confirmed", render: (_, b) => <Time at={b.confirmedAt} /> },
+          { title: t.unbound, key: "unbound", render: (_, b) => <Time at={b.unboundAt} /> },
+        ]}
+      />
+    </Panel>
+  );
+}
+
+function Messages({ list }: { readonly list: Account["smsMessages"]["nodes"] }) {
+  const words = useWords();
+  const t = words.accounts;
+  return (
+    <Panel title={t.sms} flush>
+      <Table
+        size="small"
+        rowKey="id"
+        dataSource={list}
+        pagination={false}
+        scroll={{ x: "max-content" }}
+        locale={{ emptyText: <Nothing text={t.noSms} /> }}
+        columns={[
+          { title: t.queuedAt, key: "queued", render: (_, m) => <Time at={m.queuedAt} /> },
+          { title: t.smsTo, key: "to", render: (_, m) => <span className="number">{m.to}</span> },
+          { title: t.smsPurpose, key: "purpose", render: (_, m) => words.smsPurpose[m.purpose] },
+          { title: t.state, key: "state", render: (_, m) => <><State of="smsState" value={m.state} /> <span className="quiet">{m.providerStatus}</span></> },
+          { title: t.attempts, dataIndex: "attempts", key: "attempts" },
+          { title: t.finalAt, key: "final", render: (_, m) => <Time at={m.finalAt} /> },
+        ]}
+      />
+    </Panel>
+  );
+}

@@ -1,0 +1,108 @@
+import { PlusOutlined } from "@ant-design/icons";
+import { Button, Select, Table } from "antd";
+import { useEffect, useEffectEvent, useState } from "react";
+import { useQuery } from "urql";
+import { Facts, Panel } from "../../components/Page";
+import { Nothing, Result } from "../../components/Result";
+import { State } from "../../components/State";
+import { Time } from "../../components/Time";
+import { DeviceTasksDocument } from "../../lib/documents";
+import type { DeviceTasksQuery, TaskState } from "../../lib/documents";
+import { useWords } from "../../lib/i18n";
+import { useMay } from "../../lib/rights";
+import { TaskForm } from "./TaskForm";
+
+type Task = NonNullable<DeviceTasksQuery["device"]>["tasks"]["nodes"][number];
+
+const pageSize = 20;
+const states: readonly TaskState[] = ["PENDING", "SENT", "ACKNOWLEDGED", "SUCCEEDED", "FAILED", "EXPIRED", "CANCELLED"];
+
+/** The device's tasks; each opens to what was asked and answered. */
+export function Tasks({ id, changes }: { readonly id: string; readonly changes: number }) {
+  const words = useWords();
+  const t = words.devices;
+  const may = useMay();
+  const [state, setState] = useState<TaskState>();
+  const [behind, setBehind] = useState<readonly string[]>([]);
+  const [creating, setCreating] = useState(false);
+  const after = behind.at(-1);
+  const [result, read] = useQuery({ query: DeviceTasksDocument, variables: { id, first: pageSize, ...(state ? { state } : {}), ...(after ? { after } : {}) } });
+  const again = () => read({ requestPolicy: "network-only" });
+  const reread = useEffectEvent(again);
+  useEffect(() => {
+    if (changes > 0) reread();
+  }, [changes]);
+  return (
+    <Panel flush>
+      <div className="filters">
+        <label>{t.taskState}
+          <Select allowClear value={state} placeholder={words.all} style={{ width: 180 }} options={states.map((s) => ({ value: s, label: words.taskState[s] }))}
+            onChange={(value: TaskState | undefined) => {
+              setBehind([]);
+              setState(value);
+            }} />
+        </label>
+        <Button onClick={again}>{words.refresh}</Button>
+        {may("DEVICE_WRITE") && <Button type="primary" icon={<PlusOutlined />} onClick={() => setCreating(true)}>{t.createTask}</Button>}
+      </div>
+      <Result result={result} retry={again}>
+        {({ device }) => (
+          <>
+            <Table<Task>
+              size="small"
+              rowKey="id"
+              dataSource={device?.tasks.nodes ?? []}
+              pagination={false}
+              scroll={{ x: "max-content" }}
+              locale={{ emptyText: <Nothing text={t.noTasks} /> }}
+              onRow={(task) => ({ "data-task": task.kind, "data-state": task.state }) as object}
+              expandable={{ expandedRowRender: (task) => <Outcome task={task} /> }}
+              columns={[
+                { title: t.kind, key: "kind", render: (_, task) => words.taskKind[task.kind] },
+                { title: t.taskState, key: "state", render: (_, task) => <State of="taskState" value={task.state} /> },
+                { title: t.attempts, dataIndex: "attempts", key: "attempts" },
+                { title: t.taskCreated, key: "created", render: (_, task) => <Time at={task.createdAt} /> },
+                { title: t.taskDone, key: "done", render: (_, task) => <Time at={task.completedAt} /> },
+                { title: t.expires, key: "expires", render: (_, task) => <Time at={task.expiresAt} /> },
+                { title: t.by, key: "by", render: (_, task) => creator(task) },
+              ]}
+            />
+            <div className="pager">
+              <Button size="small" disabled={behind.length === 0} onClick={() => setBehind(behind.slice(0, -1))}>{words.previous}</Button>
+              <Button size="small" disabled={!device?.tasks.pageInfo.hasNextPage} onClick={() => {
+                const end = device?.tasks.pageInfo.endCursor;
+                if (end) setBehind([...behind, end]);
+              }}>{words.next}</Button>
+            </div>
+          </>
+        )}
+      </Result>
+      <TaskForm device={id} open={creating} onClose={() => setCreating(false)} onDone={again} />
+    </Panel>
+  );
+}
+
+function creator({ createdBy: by }: Task) {
+  if (!by) return null;
+  if ("username" in by) return by.username;
+  if ("clientId" in by) return by.clientId;
+  return "component" in by ? by.component : null;
+}
+
+function Outcome({ task }: { readonly task: Task }) {
+  const words = useWords();
+  const t = words.devices;
+  const shown = (value: unknown) => (value === null ? null : <pre className="json mono">{JSON.stringify(value, null, 2)}</pre>);
+  return (
+    <Facts rows={[
+      [t.request, shown(task.request)],
+      [t.result, shown(task.result)],
+      ...(task.fault ? [[t.fault, (
+        <>
+          <div><span className="mono">{task.fault.code}</span> {task.fault.message}</div>
+          {task.fault.parameterFaults.map((f) => <div key={f.path} className="mono">{f.path}: {f.code} {f.message}</div>)}
+        </>
+      )] as const] : []),
+    ]} />
+  );
+}

@@ -1,0 +1,27 @@
+import type { CreateDeviceTaskInput, TaskKind } from "../../lib/documents";
+import { lines } from "../../lib/fields";
+
+/** What the form of a task holds. */
+export interface TaskValues {
+  readonly kind: TaskKind;
+  readonly paths?: string;
+  readonly values?: ReadonlyArray<{ readonly path?: string; readonly value?: string; readonly type: string }>;
+  readonly objectPath?: string;
+  readonly nextLevel?: boolean;
+  readonly expiresInSeconds: number;
+}
+
+/** Each kind takes its own arguments and no others. */
+export function taskInput(device: string, { kind, paths, values = [], objectPath = "", nextLevel = true, expiresInSeconds }: TaskValues): Omit<CreateDeviceTaskInput, "idempotencyKey"> {
+  const input = { device: { id: device }, kind, expiresInSeconds };
+  switch (kind) {
+    case "GET_VALUES":
+      return { ...input, paths: lines(paths) };
+    case "SET_VALUES":
+      return { ...input, values: values.map(({ path = "", value = "", type }) => ({ path: path.trim(), value, type })) };
+    case "GET_NAMES":
+      return { ...input, objectPath: objectPath.trim(), nextLevel };
+    case "REBOOT":
+      return input;
+  }
+}

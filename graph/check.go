@@ -24,6 +24,7 @@ const (
 	maxPage       = 100
 	maxEvents     = 1_000
 	maxNodes      = 100
+	maxItems      = 500 // of a list in an input; each becomes a part of a statement
 	introspection = 100 // what a look at the schema costs
 )
 
@@ -66,18 +67,23 @@ func (check) MutateOperationParameters(_ context.Context, params *graphql.RawPar
 // MutateOperationContext judges the operation.
 func (c check) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	op.DisableIntrospection = false // walk decides
-	w := walk{check: c, request: requestFrom(ctx), variables: op.Variables, fragments: map[string]measure{}}
-	if err := w.request.caller.foreign; err != nil {
-		return gqlerror.Wrap(err)
-	}
-	m, err := w.selections(op.Operation.SelectionSet, 1)
-	if err == nil {
-		err = m.judge()
-	}
-	if err != nil {
+	if err := c.judge(ctx, op); err != nil {
 		return gqlerror.Wrap(err)
 	}
 	return nil
+}
+
+// judge looks at the operation with the eyes of the caller; it changes nothing of it.
+func (c check) judge(ctx context.Context, op *graphql.OperationContext) error {
+	w := walk{check: c, request: requestFrom(ctx), variables: op.Variables, fragments: map[string]measure{}}
+	if err := w.request.caller.foreign; err != nil {
+		return err
+	}
+	m, err := w.selections(op.Operation.SelectionSet, 1)
+	if err != nil {
+		return err
+	}
+	return m.judge()
 }
 
 // measure is what a selection set comes to. Its numbers saturate, so that fragments of fragments cannot overflow them.
@@ -114,30 +120,33 @@ type walk struct {
 func (w *walk) selections(set ast.SelectionSet, level int) (measure, error) {
 	var sum measure
 	for _, selection := range set {
-		var (
-			m   measure
-			err error
-		)
-		switch s := selection.(type) {
-		case *ast.Field:
-			if w.included(s.Directives) {
-				m, err = w.field(s, level)
-			}
-		case *ast.InlineFragment:
-			if w.included(s.Directives) {
-				m, err = w.condition(s.TypeCondition, s.SelectionSet, level)
-			}
-		case *ast.FragmentSpread:
-			if w.included(s.Directives) {
-				m, err = w.spread(s, level)
-			}
-		}
+		m, err := w.selection(selection, level)
 		if err != nil {
 			return sum, err
 		}
 		sum = sum.add(m)
 	}
 	return sum, nil
+}
+
+// selection measures what will run; what @skip and @include leave out needs no right and costs nothing.
+func (w *walk) selection(selection ast.Selection, level int) (m measure, err error) {
+	var runs bool
+	switch s := selection.(type) {
+	case *ast.Field:
+		if runs, err = w.included(s.Directives); runs {
+			return w.field(s, level)
+		}
+	case *ast.InlineFragment:
+		if runs, err = w.included(s.Directives); runs {
+			return w.condition(s.TypeCondition, s.SelectionSet, level)
+		}
+	case *ast.FragmentSpread:
+		if runs, err = w.included(s.Directives); runs {
+			return w.spread(s, level)
+		}
+	}
+	return m, err
 }
 
 func (w *walk) spread(s *ast.FragmentSpread, level int) (measure, error) {
@@ -198,7 +207,7 @@ func (w *walk) field(f *ast.Field, level int) (measure, error) {
 
 // known notes the root fields of the operation and refuses all but the ways to a token from a caller who is nobody.
 func (w *walk) known(f *ast.Field) error {
-	if f.ObjectDefinition != w.schema.Query && f.ObjectDefinition != w.schema.Mutation {
+	if d := f.ObjectDefinition; d != w.schema.Query && d != w.schema.Mutation && d != w.schema.Subscription {
 		return nil // below a root field that was judged
 	}
 	w.request.roots = append(w.request.roots, f.Name)
@@ -237,19 +246,23 @@ func needs(directives ast.DirectiveList) []models.Permission {
 	return permissions
 }
 
-// included evaluates @skip and @include: what will not run needs no right and costs nothing.
-func (w *walk) included(directives ast.DirectiveList) bool {
-	return !w.flag(directives, "skip", false) && w.flag(directives, "include", true)
-}
-
-func (w *walk) flag(directives ast.DirectiveList, name string, otherwise bool) bool {
-	d := directives.ForName(name)
-	if d == nil {
-		return otherwise
+// included evaluates @skip and @include.
+func (w *walk) included(directives ast.DirectiveList) (bool, error) {
+	for name, runs := range map[string]bool{"skip": false, "include": true} {
+		d := directives.ForName(name)
+		if d == nil {
+			continue
+		}
+		value, err := d.Arguments.ForName("if").Value.Value(w.variables)
+		condition, ok := value.(bool)
+		if err != nil || !ok { // validation lets null through for a variable with a default; the library panics on it
+			return false, models.E(models.BadUserInput, "the condition of @"+name+" is true or false", "if")
+		}
+		if condition != runs {
+			return false, nil
+		}
 	}
-	value, err := d.Arguments.ForName("if").Value.Value(w.variables)
-	is, ok := value.(bool)
-	return err != nil || !ok || is
+	return true, nil
 }
 
 // weight is what one row of the field costs beside its children: the weight of @cost, nothing for a leaf and for the plumbing of a connection,

@@ -2,10 +2,12 @@ package graph
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/softacs/softacs/graph/types"
@@ -19,9 +21,9 @@ func (w *walk) input(t *ast.Type, v any, path []string) error {
 		return nil // validation has looked at null
 	}
 	if t.Elem != nil {
-		items, ok := v.([]any)
-		if !ok {
-			items = []any{v} // a single value stands for a list of one
+		items := graphql.CoerceList(v) // a single value stands for a list of one
+		if len(items) > maxItems {
+			return models.E(models.BadUserInput, fmt.Sprintf("a list has at most %d items", maxItems), path...)
 		}
 		for i, item := range items {
 			if err := w.input(t.Elem, item, append(slices.Clip(path), strconv.Itoa(i))); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -109,7 +110,13 @@ type Filter struct {
 
 var prefix = regexp.MustCompile(`^\+?[0-9]{0,15}$`)
 
+// maxText is the longest text that any of the columns could contain.
+const maxText = maxDisplayName
+
 func (f Filter) apply(q *gorm.DB) (*gorm.DB, error) {
+	if utf8.RuneCountInString(f.Text) > maxText { // SQLite refuses long patterns
+		return nil, models.E(models.BadUserInput, fmt.Sprintf("the text to look for has at most %d characters", maxText), "filter", "text")
+	}
 	if !prefix.MatchString(f.MsisdnPrefix) {
 		return nil, models.E(models.BadUserInput, "the beginning of a number is up to 15 digits", "filter", "msisdnPrefix")
 	}

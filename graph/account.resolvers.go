@@ -70,21 +70,24 @@ func (r *accountResolver) SmsMessages(ctx context.Context, obj *models.Account, 
 func (r *mutationResolver) ProvisionAccount(ctx context.Context, input model.ProvisionAccountInput) (*model.AccountPayload, error) {
 	in, err := provisionInput(input)
 	if err != nil {
-		return accountPayload(accounts.Result{}, err)
+		return accountPayload(ctx, accounts.Result{}, err)
 	}
-	return accountPayload(r.Accounts.Provision(ctx, in))
+	done, err := r.Accounts.Provision(ctx, in)
+	return accountPayload(ctx, done, err)
 }
 
 func (r *mutationResolver) ModifyAccount(ctx context.Context, input model.ModifyAccountInput) (*model.AccountPayload, error) {
 	in, err := modifyInput(input)
 	if err != nil {
-		return accountPayload(accounts.Result{}, err)
+		return accountPayload(ctx, accounts.Result{}, err)
 	}
-	return accountPayload(r.Accounts.Modify(ctx, in))
+	done, err := r.Accounts.Modify(ctx, in)
+	return accountPayload(ctx, done, err)
 }
 
 func (r *mutationResolver) ActivateAccount(ctx context.Context, input model.AccountActionInput) (*model.AccountPayload, error) {
-	return accountPayload(r.Accounts.Activate(ctx, actionInput(input)))
+	done, err := r.Accounts.Activate(ctx, actionInput(input))
+	return accountPayload(ctx, done, err)
 }
 
 func (r *queryResolver) Account(ctx context.Context, ref model.AccountRef) (*models.Account, error) {

@@ -185,8 +185,12 @@ func actionInput(in model.AccountActionInput) accounts.ActionInput {
 	}
 }
 
-func accountPayload(done accounts.Result, err error) (*model.AccountPayload, error) {
+// accountPayload shows the account to whoever may also read it: ACCOUNT_WRITE in a region is no ACCOUNT_READ there.
+func accountPayload(ctx context.Context, done accounts.Result, err error) (*model.AccountPayload, error) {
 	refused, err := refusal(err)
+	if done.Account != nil && !models.ActorFrom(ctx).Scope(models.AccountRead).Covers(done.Account.Region) {
+		done.Account = nil
+	}
 	return &model.AccountPayload{Account: done.Account, Replayed: done.Replayed, UserErrors: refused}, err
 }
 

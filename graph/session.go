@@ -23,13 +23,19 @@ func (s *server) signedIn(ctx context.Context, session operators.Session, err er
 	if err != nil {
 		return nil, err
 	}
+	v, err := viewer(models.WithActor(ctx, actor))
+	if err != nil {
+		return nil, err
+	}
 	s.setRefresh(ctx, session.RefreshToken, session.ExpiresAt)
-	return &model.SignInPayload{Viewer: viewer(actor), AccessToken: &text, ExpiresAt: &expires}, nil
+	return &model.SignInPayload{Viewer: v, AccessToken: &text, ExpiresAt: &expires}, nil
 }
 
-// viewer shows an actor to itself. No regions means everywhere, as in a role.
-func viewer(a models.Actor) *model.Viewer {
-	v := &model.Viewer{Permissions: []models.Permission{}, Regions: []string{}}
+// viewer shows who acts to themselves. No regions means everywhere, as in a role.
+func viewer(ctx context.Context) (*model.Viewer, error) {
+	a := models.ActorFrom(ctx)
+	actor, err := actorOf(ctx, a.Kind, a.ID, a.Name)
+	v := &model.Viewer{Actor: actor, Permissions: []models.Permission{}, Regions: []string{}}
 	everywhere := false
 	for _, g := range a.Grants {
 		everywhere = everywhere || len(g.Regions) == 0
@@ -44,10 +50,5 @@ func viewer(a models.Actor) *model.Viewer {
 	if v.Regions = slices.Compact(v.Regions); everywhere {
 		v.Regions = []string{}
 	}
-	if a.Kind == models.OperatorActor {
-		v.Actor = &models.Operator{ID: a.ID, Username: a.Name}
-	} else {
-		v.Actor = &models.APIClient{ID: a.ID, ClientID: a.Name}
-	}
-	return v
+	return v, err
 }

@@ -31,5 +31,5 @@ func (r *mutationResolver) SignOut(ctx context.Context) (*model.RevokePayload, e
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*model.Viewer, error) {
-	return viewer(models.ActorFrom(ctx)), nil
+	return viewer(ctx)
 }

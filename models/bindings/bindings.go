@@ -205,11 +205,15 @@ func LiveOfAccount(tx *store.Tx, account models.ID) (live []models.Binding, err 
 	return live, nil
 }
 
-// inScope limits bindings to the accounts' regions in which the actor may read devices.
+// inScope limits bindings to those whose account and device both are in the regions in which the actor may read devices: a binding shows both,
+// and neither may be left out. A device that was replaced belongs to no region any more (resolutions 68).
 func inScope(ctx context.Context, q *gorm.DB) *gorm.DB {
 	scope := models.ActorFrom(ctx).Scope(models.DeviceRead)
 	if scope.All {
 		return q
 	}
-	return q.Where("account_id IN (?)", store.InScope(q.Session(&gorm.Session{NewDB: true}).Model(&models.Account{}).Select("id"), "region", scope))
+	of := func(noun any) *gorm.DB {
+		return store.InScope(q.Session(&gorm.Session{NewDB: true}).Model(noun).Select("id"), "region", scope)
+	}
+	return q.Where("account_id IN (?) AND device_id IN (?)", of(&models.Account{}), of(&models.Device{}))
 }

@@ -58,7 +58,7 @@ func diff(before, after *models.Account) (list []change) {
 	add(before.BroadbandAccount != after.BroadbandAccount, "broadbandAccount", nil, nil, true)
 	add(before.ScreenSerial != after.ScreenSerial, "screenSerial", before.ScreenSerial, after.ScreenSerial, false)
 	add(!slices.Equal(before.ClientTypes.V, after.ClientTypes.V), "clientTypes", before.ClientTypes.V, after.ClientTypes.V, false)
-	add(!sameServices(before.Services.V, after.Services.V), "services", before.Services.V, after.Services.V, false)
+	add(!sameServices(before.Services.V, after.Services.V), "services", withoutValues(before.Services.V), withoutValues(after.Services.V), false)
 	add(before.MaxDevices != after.MaxDevices, "maxDevices", before.MaxDevices, after.MaxDevices, false)
 	return list
 }
@@ -67,6 +67,15 @@ func sameServices(a, b []models.ServiceFeature) bool {
 	return slices.EqualFunc(a, b, func(a, b models.ServiceFeature) bool {
 		return a.Code == b.Code && a.Enabled == b.Enabled && maps.Equal(a.Parameters, b.Parameters)
 	})
+}
+
+// withoutValues are the services with the names of their parameters only: a value may be a number that calls go to.
+func withoutValues(services []models.ServiceFeature) []map[string]any {
+	shown := make([]map[string]any, len(services))
+	for i, s := range services {
+		shown[i] = map[string]any{"code": s.Code, "enabled": s.Enabled, "parameters": slices.Sorted(maps.Keys(s.Parameters))}
+	}
+	return shown
 }
 
 func fields(changes []change) []string {

@@ -132,7 +132,7 @@ func TestChangesStayInTheActorsRegions(t *testing.T) {
 		in.Region = "north"
 		a := f.provision(in)
 		move := func(to string) accounts.ModifyInput {
-			return accounts.ModifyInput{IdempotencyKey: "to " + to, Account: accounts.Ref{ID: a.ID}, Region: accounts.Some(to)}
+			return accounts.ModifyInput{IdempotencyKey: "to-" + to, Account: accounts.Ref{ID: a.ID}, Region: accounts.Some(to)}
 		}
 		_, err := f.room.Modify(storetest.In(f.T, []string{"south"}, models.AccountWrite), move("south"))
 		refused(f.T, err, models.NotFound, "input", "account")

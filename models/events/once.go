@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -34,11 +36,8 @@ var keyField = []string{"input", "idempotencyKey"}
 // Done recorded; with another input IDEMPOTENCY_KEY_REUSED. A parallel duplicate waits for the first to commit or to fail (resolutions 72).
 // Input is hashed as JSON without the key; a secret in it must be given in a form that JSON shows, such as its hash.
 func Once[T any](tx *store.Tx, mutation, key string, input any) (prior *T, err error) {
-	if key == "" {
-		return nil, models.E(models.Required, "an idempotency key of 1 to 128 characters is needed", keyField...)
-	}
-	if len(key) > 128 {
-		return nil, models.E(models.TooLong, "an idempotency key has at most 128 characters", keyField...)
+	if err := checkKey(key); err != nil {
+		return nil, err
 	}
 	normalised, err := json.Marshal(input)
 	if err != nil {
@@ -67,6 +66,20 @@ func Once[T any](tx *store.Tx, mutation, key string, input any) (prior *T, err e
 	}
 	prior = new(T)
 	return prior, json.Unmarshal([]byte(done.Result), prior)
+}
+
+const maxKey = 128
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return models.E(models.Required, fmt.Sprintf("an idempotency key of 1 to %d characters is needed", maxKey), keyField...)
+	case utf8.RuneCountInString(key) > maxKey:
+		return models.E(models.TooLong, fmt.Sprintf("an idempotency key has at most %d characters", maxKey), keyField...)
+	case strings.TrimSpace(key) != key: // to MySQL "k" and "k " are the same key
+		return models.E(models.Invalid, "an idempotency key has no white space at its beginning or end", keyField...)
+	}
+	return nil
 }
 
 // Done records what the mutation did, as ids; call it last in the transaction that claimed the key with Once.

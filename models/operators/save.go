@@ -62,10 +62,10 @@ func (r *Room) SaveRole(ctx context.Context, in SaveRoleInput) (role *models.Rol
 	if err := need(ctx); err != nil {
 		return nil, err
 	}
-	in.Permissions, in.Regions = unique(in.Permissions), unique(in.Regions)
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	in.Permissions, in.Regions = unique(in.Permissions), unique(in.Regions)
 	if p, ok := holds(models.ActorFrom(ctx), in.Permissions, in.Regions); !ok {
 		return nil, models.E(models.PolicyDenied, "you do not hold "+string(p)+" in these regions yourself", "input", "permissions")
 	}
@@ -116,8 +116,15 @@ func (in SaveRoleInput) check() error {
 		return models.E(models.TooLong, fmt.Sprintf("a role has at most %d regions", maxRegions), "input", "regions")
 	}
 	for i, region := range in.Regions {
-		if region == "" || utf8.RuneCountInString(region) > maxName || strings.ContainsFunc(region, unicode.IsControl) {
-			return models.E(models.Invalid, fmt.Sprintf("a region has 1 to %d characters", maxName), "input", "regions", strconv.Itoa(i))
+		field := []string{"input", "regions", strconv.Itoa(i)}
+		switch {
+		case region == "":
+			return models.E(models.Invalid, "a region has a name", field...)
+		case utf8.RuneCountInString(region) > maxName:
+			return models.E(models.TooLong, fmt.Sprintf("a region has at most %d characters", maxName), field...)
+		case strings.TrimSpace(region) != region || strings.ContainsFunc(region, func(r rune) bool { return !unicode.IsGraphic(r) }):
+			// As in accounts: to MySQL "north" and "north " are the same region, to everybody else they are not.
+			return models.E(models.Invalid, "a region has no white space at its beginning or end and nothing that cannot be seen", field...)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/softacs/softacs/models"
@@ -130,9 +131,14 @@ func (v *Visit) plan() {
 	if imsClient && !register && !bound && v.mustReauthenticate() {
 		v.flows = append(v.flows, &tell{outcome: models.Outcome{Result: models.ResultReauthRequired, Delivery: models.DeliveryFailed}})
 	}
-	if v.trust >= models.L1 {
+	if v.trust >= models.L1 && !v.beatsOnly() {
 		v.flows = append(v.flows, &service{Visit: v})
 	}
+}
+
+// beatsOnly tells whether nothing but 14 HEARTBEAT was sent, which is for presence only (i4.md A.10).
+func (v *Visit) beatsOnly() bool {
+	return !slices.ContainsFunc(v.in.Events, func(e models.InformEvent) bool { return e.Name != models.EventHeartbeat })
 }
 
 // mustReauthenticate tells whether a device without binding gets Status 12: a revoked one for any event (resolutions 11), a registered one
@@ -181,7 +187,7 @@ func (v *Visit) Answer(ctx context.Context, reply models.Reply) error {
 
 // Transfer takes a TransferComplete. The platform has asked for no transfer so far, so all there is to do is to say that it came.
 func (v *Visit) Transfer(ctx context.Context, t models.Transfer) error {
-	slog.InfoContext(ctx, "a transfer that nobody asked for is complete", "device", v.in.Key, "commandKey", t.CommandKey)
+	slog.InfoContext(ctx, "a transfer that nobody asked for is complete", "device", v.in.Key, "commandKey", fmt.Sprintf("%.32s", t.CommandKey))
 	return nil
 }
 

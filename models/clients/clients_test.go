@@ -124,3 +124,27 @@ func TestAnotherClientTypeIsASecurityEvent(t *testing.T) {
 		}
 	})
 }
+
+// A client with HeartbeatPolicy was given its configuration at 14 HEARTBEAT, which it does not expect (i4.md A.10).
+func TestAReducedHeartbeatBringsNothing(t *testing.T) {
+	each(t, nil, func(h *house) {
+		a := h.provision()
+		c := h.client(a)
+		c.register()
+		c.play(h.Context(), c.arrive(h.Context(), c.heartbeat(), models.L1), nil)
+		_, err := h.accounts.Modify(storetest.As(h.T), accounts.ModifyInput{
+			IdempotencyKey: "video", Account: accounts.Ref{ID: a.ID}, Services: accounts.Some([]accounts.ServiceInput{{Code: "VIDEO", Enabled: true}}),
+		})
+		if err != nil {
+			h.Fatal(err)
+		}
+		c.play(h.Context(), c.arrive(h.Context(), c.inform(models.EventHeartbeat, nil), models.L1), nil)
+		if c.held["video.enable"] == "1" {
+			h.Error("14 HEARTBEAT brought the change")
+		}
+		c.play(h.Context(), c.arrive(h.Context(), c.heartbeat(), models.L1), nil)
+		if c.held["video.enable"] != "1" {
+			h.Error("2 PERIODIC did not bring the change")
+		}
+	})
+}

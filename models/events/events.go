@@ -48,10 +48,11 @@ func Audit(tx *store.Tx, e models.AuditEntry) error {
 	return nil
 }
 
-// Log is the reading side and the sequencer.
+// Log is the reading side, for those who ask and those who follow, and the sequencer.
 type Log struct {
 	store *store.Store
 	clock models.Clock
+	live  live
 }
 
 // New returns the log kept in s.
@@ -74,6 +75,8 @@ type Batch struct {
 	End     string
 	HasNext bool
 	Horizon string
+	// through is the position up to which everything that matches is in Events or was read before.
+	through int64
 }
 
 // Head returns the newest cursor; the empty string for an empty log (resolutions 45).
@@ -100,17 +103,9 @@ func (l *Log) Read(ctx context.Context, f Filter, after string, first int) (Batc
 	}
 	batch := Batch{End: after}
 	err := l.store.View(ctx, func(tx *store.Tx) error {
-		h, err := readHead(tx.DB)
+		h, horizon, err := bounds(tx)
 		if err != nil {
 			return err
-		}
-		oldest, err := gorm.G[models.Event](tx.DB).Where("position IS NOT NULL").Order("position").Limit(1).Find(ctx)
-		if err != nil {
-			return fmt.Errorf("read the log's horizon: %w", err)
-		}
-		horizon := h.Position
-		if len(oldest) == 1 {
-			horizon = *oldest[0].Position - 1
 		}
 		batch.Horizon = cursorAt(h.Epoch, horizon)
 		from, err := h.resolve(after, horizon)
@@ -124,8 +119,12 @@ func (l *Log) Read(ctx context.Context, f Filter, after string, first int) (Batc
 		if batch.HasNext = len(batch.Events) > first; batch.HasNext {
 			batch.Events = batch.Events[:first]
 		}
-		for _, e := range batch.Events {
+		batch.through = h.Position
+		for i, e := range batch.Events {
 			batch.Cursors = append(batch.Cursors, cursorAt(h.Epoch, *e.Position))
+			if i == len(batch.Events)-1 && (batch.HasNext || *e.Position > h.Position) { // numbered after the head was read
+				batch.through = *e.Position
+			}
 		}
 		if n := len(batch.Cursors); n > 0 {
 			batch.End = batch.Cursors[n-1]
@@ -133,6 +132,21 @@ func (l *Log) Read(ctx context.Context, f Filter, after string, first int) (Batc
 		return nil
 	})
 	return batch, err
+}
+
+// bounds reads the head of the log and its horizon: the position before the oldest event that is kept.
+func bounds(tx *store.Tx) (h head, horizon int64, err error) {
+	if h, err = readHead(tx.DB); err != nil {
+		return h, 0, err
+	}
+	oldest, err := gorm.G[models.Event](tx.DB).Where("position IS NOT NULL").Order("position").Limit(1).Find(tx.Context())
+	if err != nil {
+		return h, 0, fmt.Errorf("read the log's horizon: %w", err)
+	}
+	if horizon = h.Position; len(oldest) == 1 {
+		horizon = *oldest[0].Position - 1
+	}
+	return h, horizon, nil
 }
 
 func (f Filter) apply(q *gorm.DB) *gorm.DB {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -66,14 +67,18 @@ const (
 	chunk     = 500
 )
 
-// Run sequences after each commit of this process and every 250 ms, until ctx ends; then once more, so that what was committed is readable.
+// Run sequences after each commit of this process and every 250 ms, and reads what was sequenced here or elsewhere for those who follow, until ctx
+// ends; then it sequences once more, so that what was committed is readable.
 func (l *Log) Run(ctx context.Context) {
 	sequence := func(ctx context.Context) {
 		if err := l.Sequence(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "sequence the log", "error", err)
 		}
 	}
+	var delivering sync.WaitGroup
+	delivering.Go(func() { l.store.Loop(ctx, headTopic, pollEvery, l.deliver) })
 	l.store.Loop(ctx, topic, pollEvery, sequence)
+	delivering.Wait()
 	sequence(context.WithoutCancel(ctx))
 }
 
@@ -128,6 +133,7 @@ func numberEvents(tx *store.Tx, h *head) error {
 	if len(ns) == 0 {
 		return nil
 	}
+	tx.Wake(headTopic)
 	// One statement for all of them: UPDATE … SET position = CASE n WHEN … THEN … END.
 	var cases strings.Builder
 	args := make([]any, 0, 2*len(ns)+1)

@@ -20,6 +20,8 @@ const (
 // caller is who sent a request.
 type caller struct {
 	actor models.Actor
+	// expires is when the token does.
+	expires models.Time
 	// err says why a credential that was presented did not hold; what anybody may ask is served all the same.
 	err error
 	// foreign says why nothing may be served.
@@ -47,7 +49,7 @@ func remoteIP(r *http.Request) string {
 func (s *server) identify(w http.ResponseWriter, r *http.Request) *http.Request {
 	ctx := models.WithOrigin(r.Context(), originOf(w, r))
 	x := s.newRequest(w)
-	x.caller.actor, x.caller.err = s.bearer(ctx, r)
+	x.caller = s.bearer(ctx, r.Header.Values("Authorization"), r.Header.Get(onBehalfOfHeader))
 	if cookie, err := r.Cookie(refreshCookie); err == nil {
 		x.refresh = models.Secret(cookie.Value)
 		// A browser sends the cookie by itself, so the page that asks must be ours (resolutions 77).
@@ -60,30 +62,29 @@ func (s *server) identify(w http.ResponseWriter, r *http.Request) *http.Request 
 }
 
 // bearer reads the access token and then the actor's rights, which are never in the token.
-func (s *server) bearer(ctx context.Context, r *http.Request) (models.Actor, error) {
-	header := r.Header.Values("Authorization")
-	if len(header) == 0 {
-		return models.Actor{}, nil
+func (s *server) bearer(ctx context.Context, authorization []string, onBehalfOf string) (c caller) {
+	if len(authorization) == 0 {
+		return caller{}
 	}
-	scheme, text, _ := strings.Cut(header[0], " ")
-	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return models.Actor{}, models.E(models.Unauthenticated, "one bearer token is expected")
+	scheme, text, _ := strings.Cut(authorization[0], " ")
+	if len(authorization) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return caller{err: models.E(models.Unauthenticated, "one bearer token is expected")}
 	}
-	kind, id, err := s.tokens.verify(strings.TrimSpace(text))
+	kind, id, expires, err := s.tokens.verify(strings.TrimSpace(text))
 	if err != nil {
-		return models.Actor{}, err
+		return caller{err: err}
 	}
 	actor, err := s.Operators.Actor(ctx, kind, id)
 	if err != nil {
-		return models.Actor{}, err
+		return caller{err: err}
 	}
-	if name := r.Header.Get(onBehalfOfHeader); name != "" && kind == models.APIClientActor {
-		if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxOnBehalfOf || strings.ContainsFunc(name, unicode.IsControl) {
-			return models.Actor{}, models.E(models.BadUserInput, onBehalfOfHeader+" has at most 64 printable characters")
+	if onBehalfOf != "" && kind == models.APIClientActor {
+		if !utf8.ValidString(onBehalfOf) || utf8.RuneCountInString(onBehalfOf) > maxOnBehalfOf || strings.ContainsFunc(onBehalfOf, unicode.IsControl) {
+			return caller{err: models.E(models.BadUserInput, onBehalfOfHeader+" has at most 64 printable characters")}
 		}
-		actor.OnBehalfOf = name
+		actor.OnBehalfOf = onBehalfOf
 	}
-	return actor, nil
+	return caller{actor: actor, expires: expires}
 }
 
 // setRefresh hands out a refresh token, or takes it back when there is none.

@@ -29,6 +29,15 @@ func (r *queryResolver) Events(ctx context.Context, after *string, filter *model
 	return r.events(ctx, eventFilter(filter), deref(after), first)
 }
 
+func (r *subscriptionResolver) EventStream(ctx context.Context, after *string, filter *model.EventFilter) (<-chan *types.Event, error) {
+	return stream(ctx, after, filter)
+}
+
 func (r *resolver) Event() generated.EventResolver { return &eventResolver{r} }
 
-type eventResolver struct{ *resolver }
+func (r *resolver) Subscription() generated.SubscriptionResolver { return &subscriptionResolver{r} }
+
+type (
+	eventResolver        struct{ *resolver }
+	subscriptionResolver struct{ *resolver }
+)

@@ -1,4 +1,4 @@
-// Package graph is the north door: GraphQL over HTTP POST, the token endpoint of API clients and, in lab mode, GraphiQL.
+// Package graph is the north door: GraphQL over HTTP, WebSocket and SSE, the token endpoint of API clients and, in lab mode, GraphiQL.
 //
 // It owns the served schema, who the caller is, what an operation may cost, what a caller may see of an error and of personal data. It refuses
 // to know rules: a resolver translates between the schema and one call of a room under models, and every rule is met there whichever door is
@@ -54,6 +54,8 @@ type Config struct {
 	Lab bool
 	// Timeout bounds a request; 0 means 30 s.
 	Timeout time.Duration
+	// Streams bound the connections that stay open; their Operation is Timeout.
+	Streams transport.Limits
 	// Observe hears of every answer; nil: nobody does.
 	Observe func(context.Context, Operation)
 }
@@ -63,13 +65,26 @@ type server struct {
 	Config
 	tokens  *tokens
 	origins *http.CrossOriginProtection
+	check   check
+	door    *executor.Executor
+	shapes  shapes
 }
+
+// Door serves the north.
+type Door struct {
+	http.Handler
+	hub *transport.Hub
+}
+
+// Close ends the connections that stay open, WebSockets by the code 1001 and SSE without the event complete, so that their clients go on elsewhere
+// after their last cursors; no more are let in. When ctx ends it cuts what is left. It returns when none is left.
+func (d *Door) Close(ctx context.Context) error { return d.hub.Close(ctx) }
 
 // resolver is the root of all resolvers.
 type resolver struct{ *server }
 
-// New returns the handler of /graphql, /oauth/token and, in lab mode, /graphiql/.
-func New(c Config) (http.Handler, error) {
+// New returns the door of /graphql, /oauth/token and, in lab mode, /graphiql/.
+func New(c Config) (*Door, error) {
 	s := &server{Config: c, origins: http.NewCrossOriginProtection()}
 	if s.Timeout == 0 {
 		s.Timeout = defaultTimeout
@@ -79,12 +94,14 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", s.graphql())
+	s.Streams.Operation = s.Timeout
+	hub := transport.NewHub(s.Streams, c.Clock)
+	mux.Handle("/graphql", s.graphql(hub))
 	mux.HandleFunc("/oauth/token", s.token)
 	if c.Lab {
 		mux.Handle("/graphiql/", graphiql())
 	}
-	return mux, nil
+	return &Door{Handler: mux, hub: hub}, nil
 }
 
 // schema is the executable schema with s behind it.
@@ -92,23 +109,39 @@ func (s *server) schema() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{Resolvers: &resolver{s}, Directives: generated.DirectiveRoot{Pii: pii}})
 }
 
-func (s *server) graphql() http.Handler {
+func (s *server) graphql(hub *transport.Hub) http.Handler {
 	schema := s.schema()
-	post, door := transport.POST{MaxBody: maxBody}, executor.New(schema)
-	door.SetErrorPresenter(present)
-	door.SetRecoverFunc(recovered)
-	door.SetDisableSuggestion(!s.Lab)
-	door.Use(check{schema: schema.Schema(), lab: s.Lab})
-	door.AroundRootFields(s.afresh)
-	door.AroundFields(emptyIsNull)
+	s.check, s.door = check{schema: schema.Schema(), lab: s.Lab}, executor.New(schema)
+	s.door.SetErrorPresenter(present)
+	s.door.SetRecoverFunc(recovered)
+	s.door.SetDisableSuggestion(!s.Lab)
+	s.door.Use(s.check)
+	s.door.AroundRootFields(s.afresh)
+	s.door.AroundFields(emptyIsNull)
 	if s.Observe != nil {
-		door.AroundResponses(s.observe)
+		s.door.AroundResponses(s.observe)
 	}
-	door.AroundResponses(s.disclose)
+	s.door.AroundResponses(s.disclose)
+	post, get := transport.POST{MaxBody: maxBody}, transport.GET{MaxQuery: maxBody}
+	ws := transport.WS{Hub: hub, MaxMessage: maxBody, Greet: s.greet}
+	sse := transport.SSE{Hub: hub, MaxBody: maxBody, Caller: s.asking}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(graphql.StartOperationTrace(r.Context()))
+		switch {
+		case ws.Supports(r):
+			ws.Do(w, r, s.door)
+			return
+		case sse.Supports(r):
+			sse.Do(w, s.identify(w, r), s.door)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)
 		defer cancel()
-		post.Do(w, s.identify(w, r.WithContext(graphql.StartOperationTrace(ctx))), door)
+		if r = s.identify(w, r.WithContext(ctx)); get.Supports(r) {
+			get.Do(w, r, s.door)
+		} else {
+			post.Do(w, r, s.door)
+		}
 	})
 }
 

@@ -65,17 +65,17 @@ func (t *tokens) issue(kind models.ActorKind, id models.ID) (text string, expire
 	return text, expires, err
 }
 
-// verify returns whose token it is. Every failure is the same UNAUTHENTICATED.
-func (t *tokens) verify(text string) (models.ActorKind, models.ID, error) {
+// verify returns whose token it is and when it ends. Every failure is the same UNAUTHENTICATED.
+func (t *tokens) verify(text string) (kind models.ActorKind, id models.ID, expires models.Time, err error) {
 	var c claims
-	_, err := jwt.ParseWithClaims(text, &c, t.keyOf, jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer),
+	_, err = jwt.ParseWithClaims(text, &c, t.keyOf, jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer),
 		jwt.WithAudience(audience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(func() time.Time { return t.clock.Now().Std() }))
 	id, idErr := models.ParseID(c.Subject)
 	if err != nil || idErr != nil || c.Kind != models.OperatorActor && c.Kind != models.APIClientActor {
-		return "", models.ID{}, models.E(models.Unauthenticated, "the access token is not valid or has expired")
+		return "", models.ID{}, 0, models.E(models.Unauthenticated, "the access token is not valid or has expired")
 	}
-	return c.Kind, id, nil
+	return c.Kind, id, models.TimeOf(c.ExpiresAt.Time), nil
 }
 
 func (t *tokens) keyOf(token *jwt.Token) (any, error) {

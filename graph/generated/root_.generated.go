@@ -36,6 +36,7 @@ type ResolverRoot interface {
 	Role() RoleResolver
 	ServiceFeature() ServiceFeatureResolver
 	SmsMessage() SmsMessageResolver
+	Subscription() SubscriptionResolver
 }
 
 type DirectiveRoot struct {
@@ -447,6 +448,10 @@ type ComplexityRoot struct {
 		Message           func(childComplexity int) int
 		RetryAfterSeconds func(childComplexity int) int
 		Retryable         func(childComplexity int) int
+	}
+
+	Subscription struct {
+		EventStream func(childComplexity int, after *string, filter *model.EventFilter) int
 	}
 
 	SystemActor struct {
@@ -2270,6 +2275,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StateConflict.Retryable(childComplexity), true
 
+	case "Subscription.eventStream":
+		if e.ComplexityRoot.Subscription.EventStream == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_eventStream_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.EventStream(childComplexity, args["after"].(*string), args["filter"].(*model.EventFilter)), true
+
 	case "SystemActor.component":
 		if e.ComplexityRoot.SystemActor.Component == nil {
 			break
@@ -2404,6 +2421,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
 			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
@@ -3012,6 +3046,10 @@ extend type Query {
   eventHead: String! @need(perm: EVENT_READ)
   "At-least-once replay in the one order of commits"
   events(after: String, filter: EventFilter, first: Int! = 100): EventConnection! @need(perm: EVENT_READ) @cost(weight: 1, by: ["first"])
+}
+type Subscription {
+  "after = last cursor seen: first the backlog, then live, no gap and no reorder; after older than the horizon: error CURSOR_EXPIRED with extensions.horizon"
+  eventStream(after: String, filter: EventFilter): Event! @need(perm: EVENT_READ) @cost(weight: 10)
 }
 `, BuiltIn: false},
 	{Name: "../operator.graphqls", Input: `union Actor = Operator | ApiClient | DeviceActor | SystemActor

@@ -370,6 +370,9 @@ type StateConflict struct {
 
 func (StateConflict) IsUserError() {}
 
+type Subscription struct {
+}
+
 type SystemActor struct {
 	Component string `json:"component"`
 }

@@ -1,5 +1,6 @@
-// Package transport carries GraphQL over HTTP POST (GraphQL over HTTP, July 2025 draft). It owns the strict reading of bodies, the choice of a
-// media type and the status codes of resolutions 67; it refuses to know the schema, the actor or any noun.
+// Package transport carries GraphQL: over HTTP POST and, for queries, GET (GraphQL over HTTP, July 2025 draft), over WebSocket
+// (graphql-transport-ws) and over SSE (graphql-sse, distinct connections). It owns the strict reading of what comes, the choice of a media type, the
+// status codes of resolutions 67 and the life of connections that stay open; it refuses to know the schema, the actor or any noun.
 package transport
 
 import (
@@ -17,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/softacs/softacs/models"
@@ -45,57 +47,87 @@ func (t POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	media, acceptable := negotiate(r.Header.Values("Accept"))
 	refuse := func(status int, err error) {
-		write(ctx, w, media, status, exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true)
+		write(ctx, w, media, status, exec.DispatchError(ctx, listOf(err)), true)
 	}
 	if !t.Supports(r) {
-		w.Header().Set("Allow", http.MethodPost)
-		refuse(http.StatusMethodNotAllowed, malformed("GraphQL is served over POST"))
+		w.Header().Set("Allow", "GET, POST")
+		refuse(http.StatusMethodNotAllowed, malformed("GraphQL is served over POST and, for queries, GET"))
 		return
 	}
 	if !acceptable {
 		refuse(http.StatusNotAcceptable, malformed("answers are "+responseJSON+" or "+plainJSON))
 		return
 	}
-	if !readable(r.Header) {
-		refuse(http.StatusUnsupportedMediaType, malformed("the body must be "+plainJSON+" in UTF-8 without content encoding"))
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.MaxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		refuse(http.StatusRequestEntityTooLarge, malformed("the body is larger than "+strconv.FormatInt(t.MaxBody, 10)+" octets"))
-		return
-	}
+	params, status, err := receive(w, r, t.MaxBody)
 	if err != nil {
-		refuse(http.StatusBadRequest, malformed("the body did not arrive whole"))
+		refuse(status, err)
 		return
 	}
-	params, err := decode(body)
-	if err != nil {
-		refuse(http.StatusBadRequest, err)
-		return
-	}
-	params.Headers = r.Header
-	params.ReadTime = graphql.TraceTiming{Start: graphql.GetStartTime(ctx), End: graphql.Now()}
 	response, isRequestError := run(ctx, params, exec)
 	write(ctx, w, media, statusOf(response.Errors, isRequestError, media), response, isRequestError)
 }
 
+// receive reads the parameters from the body; an error comes with its status.
+func receive(w http.ResponseWriter, r *http.Request, maxBody int64) (params *graphql.RawParams, status int, err error) {
+	if !readable(r.Header) {
+		return nil, http.StatusUnsupportedMediaType, malformed("the body must be " + plainJSON + " in UTF-8 without content encoding")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, http.StatusRequestEntityTooLarge, malformed("the body is larger than " + strconv.FormatInt(maxBody, 10) + " octets")
+	}
+	if err != nil {
+		return nil, http.StatusBadRequest, malformed("the body did not arrive whole")
+	}
+	if params, err = decode(body); err != nil {
+		return nil, http.StatusBadRequest, err
+	}
+	params.Headers = r.Header
+	params.ReadTime = graphql.TraceTiming{Start: graphql.GetStartTime(r.Context()), End: graphql.Now()}
+	return params, 0, nil
+}
+
+// errStream refuses a subscription where there is one answer only.
+var errStream = malformed("subscriptions are served over WebSocket (" + subprotocol + ") and over " + eventStream)
+
 // run executes the operation. A request error is one that came before execution: its response has no data.
 func run(ctx context.Context, params *graphql.RawParams, exec graphql.GraphExecutor) (response *graphql.Response, isRequestError bool) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			err := fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
-			response, isRequestError = exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true
-		}
-	}()
-	operation, errs := exec.CreateOperationContext(ctx, params)
+	operation, errs := prepare(ctx, params, exec)
+	if errs == nil && operation.Operation.Operation == ast.Subscription {
+		errs = listOf(errStream)
+	}
 	if errs != nil {
 		return exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs), true
 	}
+	return dispatch(ctx, operation, exec)
+}
+
+// panicked is the error of a panic; the door logs it and shows none of it.
+func panicked(caught any) gqlerror.List {
+	return listOf(fmt.Errorf("panic: %v\n%s", caught, debug.Stack()))
+}
+
+// prepare parses, validates and judges the operation.
+func prepare(ctx context.Context, params *graphql.RawParams, exec graphql.GraphExecutor) (operation *graphql.OperationContext, errs gqlerror.List) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			operation, errs = &graphql.OperationContext{}, panicked(caught)
+		}
+	}()
+	return exec.CreateOperationContext(ctx, params)
+}
+
+// dispatch executes a query or mutation that was found valid.
+func dispatch(ctx context.Context, operation *graphql.OperationContext, exec graphql.GraphExecutor) (response *graphql.Response, isRequestError bool) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			response, isRequestError = exec.DispatchError(ctx, panicked(caught)), true
+		}
+	}()
 	responses, ctx := exec.DispatchOperation(ctx, operation)
 	response = responses(ctx)
 	if response == nil { // the caller went away
-		return exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))}), true
+		return exec.DispatchError(ctx, listOf(context.Cause(ctx))), true
 	}
 	return response, false
 }
@@ -175,7 +207,8 @@ type answer struct {
 	Extensions map[string]any  `json:"extensions,omitempty"`
 }
 
-func write(ctx context.Context, w http.ResponseWriter, media string, status int, response *graphql.Response, isRequestError bool) {
+// Encode is a response in JSON on one line; that of a request error has no data.
+func Encode(ctx context.Context, response *graphql.Response, isRequestError bool) []byte {
 	a := answer{Errors: response.Errors, Data: response.Data, Extensions: response.Extensions}
 	if isRequestError {
 		a.Data = nil
@@ -185,13 +218,18 @@ func write(ctx context.Context, w http.ResponseWriter, media string, status int,
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(a); err != nil {
 		slog.ErrorContext(ctx, "write a GraphQL response", "request", models.OriginFrom(ctx).RequestID, "error", err)
-		status, body = http.StatusInternalServerError, bytes.Buffer{}
+		return []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}`)
 	}
+	return bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+}
+
+func write(ctx context.Context, w http.ResponseWriter, media string, status int, response *graphql.Response, isRequestError bool) {
+	body := Encode(ctx, response, isRequestError)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="softacs"`)
 	}
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // an error here is a caller who went away
+	_, _ = w.Write(body) // an error here is a caller who went away
 }

@@ -111,7 +111,7 @@ func (h *house) bind(msisdn models.Number, serials ...string) {
 				return err
 			}
 			key := models.DeviceKeyOf("00005E", "IMSPC", serial)
-			d, err := devices.Create(tx, &models.Inform{Key: key, OUI: "00005E", ProductClass: "IMSPC", SerialNumber: serial, ClientType: models.PC})
+			d, err := devices.Create(tx, &models.Inform{Key: key, OUI: "00005E", ProductClass: "IMSPC", SerialNumber: serial, ClientType: models.PC}, a)
 			if err != nil {
 				return err
 			}

@@ -49,14 +49,7 @@ func TestAReplacedDeviceDoesNotHideItsAccount(t *testing.T) {
 func TestWhoMayWriteOnlyReadsNothing(t *testing.T) {
 	onBoth(t, func(h *house) {
 		h.must(h.bss, provisionAccount, h.input("s-1", "+862162345678", map[string]any{"region": "north"}))
-		role := func(name string, permission models.Permission, region string) any {
-			return h.must(h.bss, `mutation($i: SaveRoleInput!) { saveRole(input: $i) { role { id } userErrors { code message } } }`,
-				map[string]any{"i": map[string]any{"name": name, "permissions": []any{permission}, "regions": []any{region}}}).at("saveRole.role.id")
-		}
-		id := h.must(h.bss, `mutation($i: SaveApiClientInput!) { saveApiClient(input: $i) { apiClient { id } userErrors { code } } }`, map[string]any{"i": map[string]any{
-			"clientId": "mixed", "roleIds": []any{role("read-south", models.AccountRead, "south"), role("write-north", models.AccountWrite, "north")}}}).at("saveApiClient.apiClient.id")
-		secret := h.must(h.bss, fmt.Sprintf(`mutation { rotateApiClientSecret(input: {id: "%s", expectedVersion: 1}) { secret userErrors { code } } }`, id), nil).at("rotateApiClientSecret.secret")
-		mixed := h.token("mixed", secret.(string))
+		mixed := h.with("mixed", h.role("read-south", []string{"south"}, models.AccountRead), h.role("write-north", []string{"north"}, models.AccountWrite))
 		a := h.must(mixed, `mutation { modifyAccount(input: {idempotencyKey: "k", account: {externalId: "s-1"}}) { account { externalId msisdn } userErrors { code } } }`, nil)
 		a.want("modifyAccount.account", nil)
 		a.want("modifyAccount.userErrors", "[]")

@@ -134,10 +134,21 @@ func (h *house) oauth(form, id, secret string) answer {
 // client makes an API client with the permissions in the regions, none meaning everywhere, and returns its token.
 func (h *house) client(name string, regions []string, permissions ...models.Permission) string {
 	h.Helper()
-	role := h.must(h.bss, `mutation($i: SaveRoleInput!) { saveRole(input: $i) { role { id } userErrors { code message } } }`,
+	return h.with(name, h.role(name, regions, permissions...))
+}
+
+// role makes a role and returns its id.
+func (h *house) role(name string, regions []string, permissions ...models.Permission) any {
+	h.Helper()
+	return h.must(h.bss, `mutation($i: SaveRoleInput!) { saveRole(input: $i) { role { id } userErrors { code message } } }`,
 		map[string]any{"i": map[string]any{"name": name, "permissions": permissions, "regions": append([]string{}, regions...)}}).at("saveRole.role.id")
+}
+
+// with makes an API client with the roles and returns its token.
+func (h *house) with(name string, roles ...any) string {
+	h.Helper()
 	client := h.must(h.bss, `mutation($i: SaveApiClientInput!) { saveApiClient(input: $i) { apiClient { id } userErrors { code message } } }`,
-		map[string]any{"i": map[string]any{"clientId": name, "roleIds": []any{role}}}).at("saveApiClient.apiClient.id")
+		map[string]any{"i": map[string]any{"clientId": name, "roleIds": roles}}).at("saveApiClient.apiClient.id")
 	secret := h.must(h.bss, `mutation($i: TargetActionInput!) { rotateApiClientSecret(input: $i) { secret userErrors { code message } } }`,
 		map[string]any{"i": map[string]any{"id": client, "idempotencyKey": name}}).at("rotateApiClientSecret.secret")
 	return h.token(name, secret.(string))

@@ -1,0 +1,94 @@
+package graph_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/softacs/softacs/models"
+)
+
+// builtIn is resolutions 69, as far as a field that is served needs a permission of it.
+var builtIn = map[string]string{
+	"bss":        "ACCOUNT_READ ACCOUNT_WRITE SECRET_READ DEVICE_READ EVENT_READ",
+	"care":       "ACCOUNT_READ DEVICE_READ EVENT_READ",
+	"care-lead":  "ACCOUNT_READ DEVICE_READ DEVICE_WRITE EVENT_READ",
+	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ",
+	"security":   "OPERATOR_ADMIN",
+	"auditor":    "EVENT_READ",
+	"admin":      "ACCOUNT_READ ACCOUNT_WRITE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN",
+}
+
+const (
+	accountRef = `account: {externalId: "x"}`
+	deviceRef  = `device: {identity: {oui: "00005E", productClass: "X", serialNumber: "x"}}`
+)
+
+// operations are one for every root field, and for every field below with a permission of its own, with what they need.
+var operations = map[string]string{
+	`{ viewer { __typename } }`:                                     "",
+	`{ node(id: "eA") { id } }`:                                     "",
+	`{ nodes(ids: ["eA"]) { id } }`:                                 "",
+	`{ account(ref: {externalId: "x"}) { __typename } }`:            "ACCOUNT_READ",
+	`{ accounts { totalCount } }`:                                   "ACCOUNT_READ",
+	`{ device(ref: {id: "eA"}) { __typename } }`:                    "DEVICE_READ",
+	`{ devices { pageInfo { hasNextPage } } }`:                      "DEVICE_READ",
+	`{ devices { nodes { events { pageInfo { hasNextPage } } } } }`: "DEVICE_READ EVENT_READ",
+	`{ accounts { nodes { sipPassword } } }`:                        "ACCOUNT_READ SECRET_READ",
+	`{ accounts { nodes { bindings { nodes { __typename } } } } }`:  "ACCOUNT_READ DEVICE_READ",
+	`{ events { horizon } }`:                                        "EVENT_READ",
+	`{ eventHead }`:                                                 "EVENT_READ",
+	`{ operators { __typename } }`:                                  "OPERATOR_ADMIN",
+	`{ roles { __typename } }`:                                      "OPERATOR_ADMIN",
+	`{ apiClients { __typename } }`:                                 "OPERATOR_ADMIN",
+	`{ viewer { actor { ... on ApiClient { enabled } } } }`:         "OPERATOR_ADMIN",
+	`mutation { provisionAccount(input: {idempotencyKey: "", externalId: "", msisdn: "+862162345678"}) { replayed } }`:                               "ACCOUNT_WRITE",
+	`mutation { modifyAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                       "ACCOUNT_WRITE",
+	`mutation { activateAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                     "ACCOUNT_WRITE",
+	`mutation { registerDevice(input: {idempotencyKey: "", identity: {oui: "", productClass: "", serialNumber: ""}, clientType: PC}) { replayed } }`: "DEVICE_WRITE",
+	`mutation { createDeviceTask(input: {idempotencyKey: "", ` + deviceRef + `, kind: REBOOT}) { replayed } }`:                                       "DEVICE_WRITE",
+	`mutation { saveRole(input: {name: "", permissions: [], regions: []}) { replayed } }`:                                                            "OPERATOR_ADMIN",
+	`mutation { saveOperator(input: {username: "", roleIds: []}) { replayed } }`:                                                                     "OPERATOR_ADMIN",
+	`mutation { saveApiClient(input: {clientId: "", roleIds: []}) { replayed } }`:                                                                    "OPERATOR_ADMIN",
+	`mutation { rotateApiClientSecret(input: {id: "eA"}) { replayed } }`:                                                                             "OPERATOR_ADMIN",
+	`mutation { signOut { revokedSessions } }`:                                                                                                       "",
+	`mutation { signIn(username: "x", password: "x") { replayed } }`:                                                                                 "",
+	`mutation { refreshSession { replayed } }`:                                                                                                       "UNAUTHENTICATED",
+}
+
+func TestBuiltInRolesMayDoWhatTheyAreFor(t *testing.T) {
+	h := onSQLite(t, false)
+	asked := strings.Join(slices.Collect(maps.Keys(operations)), "")
+	for _, root := range []string{"Query", "Mutation"} {
+		for _, f := range h.must(h.bss, fmt.Sprintf(`{ __type(name: "%s") { fields { name } } }`, root), nil).at("__type.fields").([]any) {
+			if name := fmt.Sprint(dig(f, "name")); !strings.Contains(asked, "{ "+name+" ") && !strings.Contains(asked, "{ "+name+"(") {
+				t.Errorf("no operation asks for %s.%s", root, name)
+			}
+		}
+	}
+	roles := h.must(h.bss, `{ roles { id name } }`, nil).at("roles").([]any)
+	if len(roles) != len(builtIn) {
+		t.Errorf("built-in roles %v", roles)
+	}
+	for _, role := range roles {
+		name := fmt.Sprint(dig(role, "name"))
+		token := h.with("is-"+name, dig(role, "id"))
+		for operation, needs := range operations {
+			want := ""
+			for _, p := range strings.Fields(needs) {
+				switch {
+				case p == "UNAUTHENTICATED":
+					want = p
+				case !slices.Contains(strings.Fields(builtIn[name]), p):
+					want = string(models.Forbidden)
+				}
+			}
+			a := h.ask(token, operation, nil)
+			if got := a.code(); got == nil && want != "" || got != nil && got != want {
+				t.Errorf("%s: %s gives %v, want %q", name, operation, got, want)
+			}
+		}
+	}
+}

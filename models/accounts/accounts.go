@@ -85,7 +85,9 @@ type ServiceInput struct {
 
 // ProvisionInput is the input of provisionAccount. Empty texts and nil lists are left out.
 type ProvisionInput struct {
-	IdempotencyKey   string
+	IdempotencyKey string
+	// WorkOrderExternalID is the BSS's order number, which the event of a mutation carries.
+	WorkOrderExternalID string
 	ExternalID       string
 	Msisdn           models.Number
 	DisplayName      string
@@ -104,13 +106,16 @@ type ProvisionInput struct {
 	// AcceptIfSame answers with the existing account if every given field is equal (onExisting: ACCEPT_IF_SAME).
 	AcceptIfSame    bool
 	InitialPassword models.Secret
+	// Quiet asks for no SMS; provisioning sends none either way.
+	Quiet bool
 }
 
 // ModifyInput is the input of modifyAccount: absent leaves a field, null clears it, a list is the whole new list (resolutions 59). Identities
 // that are cleared are derived again; a SIP secret that is cleared is made again as the policy says.
 type ModifyInput struct {
-	IdempotencyKey string
-	Account        Ref
+	IdempotencyKey      string
+	WorkOrderExternalID string
+	Account             Ref
 	// ExpectedVersion 0 means any.
 	ExpectedVersion  int64
 	DisplayName      Optional[string]
@@ -129,10 +134,13 @@ type ModifyInput struct {
 
 // ActionInput is the input of activateAccount.
 type ActionInput struct {
-	IdempotencyKey  string
-	Account         Ref
-	ExpectedVersion int64
-	Note            string
+	IdempotencyKey      string
+	WorkOrderExternalID string
+	Account             Ref
+	ExpectedVersion     int64
+	Note                string
+	// Reason belongs to other actions than activateAccount, which refuses it.
+	Reason string
 }
 
 // Result is an account after a mutation. Account is nil if a replay's account is not in the actor's regions any more.

@@ -16,7 +16,7 @@ import (
 
 // Bounds of the fields, in characters: those of the columns, and of the parameters that carry them to a device (i4.md D.3.4).
 const (
-	maxExternalID  = 128
+	maxExternalID  = 128 // of a subscription and of a work order
 	maxDisplayName = 255
 	maxRegion      = 64
 	maxIMPI        = 128
@@ -138,6 +138,8 @@ func (c *checks) secrets(sipPassword models.Secret, subscriber string) {
 	c.text(sipPassword.Reveal(), maxSipPassword, "sipPassword")
 	c.pattern(subscriber, 15, imsi, "6 to 15 digits", "imsi")
 }
+
+func (c *checks) workOrder(externalID string) { c.text(externalID, maxExternalID, "workOrderExternalId") }
 
 // services turns the JSON values of parameters into the texts that a device is sent.
 func (c *checks) services(list []ServiceInput) []models.ServiceFeature {

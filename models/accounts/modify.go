@@ -23,6 +23,7 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 		return Result{}, err
 	}
 	var c checks
+	c.workOrder(in.WorkOrderExternalID)
 	c.secrets(in.SipPassword.Value, in.IMSI.Value)
 	services := c.services(in.Services.Value)
 	if err := c.result(); err != nil {
@@ -52,7 +53,7 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 			return append(diff(&before, a), hidden...), err
 		},
 		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
-			return emit(tx, a, models.AccountChanged, "account.changed", details(a, changes))
+			return emit(tx, a, models.AccountChanged, "account.changed", details(a, changes, in.WorkOrderExternalID))
 		},
 	})
 }
@@ -63,7 +64,11 @@ func (r *Room) Activate(ctx context.Context, in ActionInput) (Result, error) {
 		return Result{}, err
 	}
 	var c checks
+	c.workOrder(in.WorkOrderExternalID)
 	c.text(in.Note, maxNote, "note")
+	if in.Reason != "" {
+		c.fail(models.Invalid, activateAccount+" takes no reason", "reason")
+	}
 	if err := c.result(); err != nil {
 		return Result{}, err
 	}
@@ -89,14 +94,17 @@ func (r *Room) Activate(ctx context.Context, in ActionInput) (Result, error) {
 			return append(diff(&before, a), hidden...), nil
 		},
 		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
-			return emit(tx, a, models.AccountStateChanged, "account.activated", details(a, changes))
+			return emit(tx, a, models.AccountStateChanged, "account.activated", details(a, changes, in.WorkOrderExternalID))
 		},
 	})
 }
 
-func details(a *models.Account, changes []change) map[string]any {
+func details(a *models.Account, changes []change, workOrder string) map[string]any {
 	names := fields(changes)
 	d := map[string]any{"fields": names}
+	if workOrder != "" {
+		d["workOrderExternalId"] = workOrder
+	}
 	if slices.Contains(names, "sipSecretSource") {
 		d["sipSecretSource"] = a.SipSecretSource
 	}

@@ -89,6 +89,7 @@ func (r *Room) draft(in ProvisionInput) (draft, error) {
 	}
 	r.derive(&a)
 	c.whole(&a)
+	c.workOrder(in.WorkOrderExternalID)
 	c.secrets(in.SipPassword, in.IMSI)
 	if err := c.result(); err != nil {
 		return draft{}, err
@@ -193,7 +194,7 @@ func (r *Room) insert(tx *store.Tx, d draft, asked outside) (*models.Account, er
 			return nil, err
 		}
 	}
-	if err := created(tx, &a); err != nil {
+	if err := created(tx, &a, d.in.WorkOrderExternalID); err != nil {
 		return nil, err
 	}
 	return &a, nil

@@ -109,7 +109,7 @@ func emit(tx *store.Tx, a *models.Account, t models.EventType, code string, deta
 }
 
 // created records a new account; the event says where its SIP secret came from, so that a BSS reads a generated one (resolutions 26).
-func created(tx *store.Tx, a *models.Account) error {
+func created(tx *store.Tx, a *models.Account, workOrder string) error {
 	changes := diff(&models.Account{}, a)
 	for i := range changes {
 		changes[i].old = nil
@@ -123,5 +123,9 @@ func created(tx *store.Tx, a *models.Account) error {
 	if err := audit(tx, provisionAccount, a, changes); err != nil {
 		return err
 	}
-	return emit(tx, a, models.AccountCreated, "account.created", map[string]any{"sipSecretSource": a.SipSecretSource, "clientTypes": a.ClientTypes.V})
+	more := map[string]any{"sipSecretSource": a.SipSecretSource, "clientTypes": a.ClientTypes.V}
+	if workOrder != "" {
+		more["workOrderExternalId"] = workOrder
+	}
+	return emit(tx, a, models.AccountCreated, "account.created", more)
 }

@@ -101,11 +101,7 @@ func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[st
 	if err := devices.SaveParameters(tx, d.ID, r.shown(values), nil); err != nil {
 		return err
 	}
-	external, err := externalID(tx, c.device)
-	if err != nil {
-		return err
-	}
-	return c.emit(tx, "config.applied", models.ConfigurationApplied, c.AppliedVersion, external)
+	return c.emit(tx, "config.applied", models.ConfigurationApplied, c.AppliedVersion)
 }
 
 // shown are the values that Device.parameters may show, by path (resolutions 33).

@@ -52,7 +52,7 @@ func (r *Room) Rebuild(tx *store.Tx, d *models.Device, a *models.Account) (versi
 	}
 	d.DesiredVersion = c.DesiredVersion
 	c.device.AccountID, c.device.Region = a.ID, a.Region
-	return c.DesiredVersion, true, c.emit(tx, "config.pending", models.ConfigurationPending, c.DesiredVersion, a.ExternalID)
+	return c.DesiredVersion, true, c.emit(tx, "config.pending", models.ConfigurationPending, c.DesiredVersion)
 }
 
 // clear ends the configuration of a device; DesiredVersion stays in the row, so that a later binding goes on counting from it.

@@ -140,11 +140,7 @@ func (c *current) fail(tx *store.Tx, d *models.Device, text string) error {
 	if err := c.save(tx); err != nil {
 		return err
 	}
-	external, err := externalID(tx, c.device)
-	if err != nil {
-		return err
-	}
-	return c.emit(tx, "config.failed", models.ConfigurationFailed, version, external)
+	return c.emit(tx, "config.failed", models.ConfigurationFailed, version)
 }
 
 // later puts the version in the device's hands back for a later session.

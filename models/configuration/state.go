@@ -92,23 +92,12 @@ func (c *current) save(tx *store.Tx) error {
 }
 
 // emit appends CONFIGURATION_CHANGED about one version of the device's configuration (resolutions 22, 65).
-func (c *current) emit(tx *store.Tx, code string, state models.ConfigurationState, version int64, externalID string) error {
+func (c *current) emit(tx *store.Tx, code string, state models.ConfigurationState, version int64) error {
 	payload := map[string]any{"state": state, "key": models.ParameterKey(version)}
 	if state == models.ConfigurationFailed {
 		payload["failure"] = c.Failure
 	}
-	e := devices.EventOf(c.device, models.ConfigurationChanged, code, payload)
-	e.AccountExternalID = externalID
-	return events.Append(tx, e)
-}
-
-// externalID is that of the account which the device serves.
-func externalID(tx *store.Tx, d *models.Device) (id string, err error) {
-	if d.AccountID.IsZero() {
-		return "", nil
-	}
-	err = tx.DB.Model(&models.Account{}).Where("id = ?", d.AccountID).Pluck("external_id", &id).Error
-	return id, err
+	return events.Append(tx, devices.EventOf(c.device, models.ConfigurationChanged, code, payload))
 }
 
 func readValues(tx *store.Tx, column string, id models.ID, sealed models.Sealed) (map[string]string, error) {

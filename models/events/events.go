@@ -26,6 +26,13 @@ func Append(tx *store.Tx, e models.Event) error {
 	actor, origin := models.ActorFrom(tx.Context()), models.OriginFrom(tx.Context())
 	e.ID, e.OccurredAt, e.RequestID = models.NewID(), tx.Now, origin.RequestID
 	e.ActorKind, e.ActorID, e.ActorName, e.OnBehalfOf = actor.Kind, actor.ID, actor.Name, actor.OnBehalfOf
+	if !e.AccountID.IsZero() && e.AccountExternalID == "" {
+		// A room below accounts knows the account by its id only; whoever follows the log knows it by the BSS's.
+		err := tx.DB.Table("accounts").Where("id = ?", e.AccountID).Limit(1).Pluck("external_id", &e.AccountExternalID).Error
+		if err != nil {
+			return fmt.Errorf("append %s: %w", e.Type, err)
+		}
+	}
 	if err := gorm.G[models.Event](tx.DB).Create(tx.Context(), &e); err != nil {
 		return fmt.Errorf("append %s: %w", e.Type, err)
 	}

@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -19,6 +22,7 @@ import (
 const (
 	rotateSecret  = "rotateApiClientSecret"
 	maxCIDRs      = 64
+	maxNote       = 255
 	maxPoints     = 10_000_000
 	defaultPoints = 6000
 )
@@ -113,6 +117,8 @@ type RotateSecretInput struct {
 	ID              models.ID
 	IdempotencyKey  string
 	ExpectedVersion *int64
+	// Note is kept in the audit log.
+	Note string
 }
 
 // RotateSecretResult holds the new secret. The former one stays good until OverlapUntil; zero if there was none.
@@ -139,10 +145,13 @@ func (r *Room) RotateSecret(ctx context.Context, in RotateSecretInput) (result R
 	if in.IdempotencyKey == "" && in.ExpectedVersion == nil {
 		return result, models.E(models.Required, "idempotencyKey or expectedVersion is needed", "input", "idempotencyKey")
 	}
+	if err := checkNote(in.Note); err != nil {
+		return result, err
+	}
 	err = r.change(ctx, func(tx *store.Tx) error {
 		result = RotateSecretResult{}
 		if in.IdempotencyKey != "" {
-			prior, err := events.Once[rotated](tx, rotateSecret, in.IdempotencyKey, []any{in.ID, in.ExpectedVersion})
+			prior, err := events.Once[rotated](tx, rotateSecret, in.IdempotencyKey, []any{in.ID, in.ExpectedVersion, in.Note})
 			if err != nil {
 				return err
 			}
@@ -156,6 +165,16 @@ func (r *Room) RotateSecret(ctx context.Context, in RotateSecretInput) (result R
 		return RotateSecretResult{}, wrap("rotate the secret of an API client", err)
 	}
 	return result, nil
+}
+
+func checkNote(note string) error {
+	switch {
+	case utf8.RuneCountInString(note) > maxNote:
+		return models.E(models.TooLong, fmt.Sprintf("a note has at most %d characters", maxNote), "input", "note")
+	case strings.ContainsFunc(note, unicode.IsControl):
+		return models.E(models.Invalid, "a note holds no control characters", "input", "note")
+	}
+	return nil
 }
 
 func replay(tx *store.Tx, prior *rotated, result *RotateSecretResult) error {
@@ -192,8 +211,12 @@ func (r *Room) rotate(tx *store.Tx, in RotateSecretInput, result *RotateSecretRe
 		return err
 	}
 	*result = RotateSecretResult{Client: c, Secret: secret, OverlapUntil: c.PreviousUntil}
+	changes := map[string]any{"secret": "[redacted]"}
+	if in.Note != "" {
+		changes["note"] = in.Note
+	}
 	err = events.Audit(tx, models.AuditEntry{Action: rotateSecret, Subject: models.Subject{Kind: models.KindAPIClient, ID: c.ID},
-		Changes: models.DocOf(map[string]any{"secret": "[redacted]"})})
+		Changes: models.DocOf(changes)})
 	if err != nil || in.IdempotencyKey == "" {
 		return err
 	}

@@ -66,6 +66,8 @@ type CreateInput struct {
 	ObjectPath       *string
 	NextLevel        bool
 	ExpiresInSeconds int
+	// Wake asks the device to come at once. No device has told an address for that so far, so its next session takes the task.
+	Wake bool
 }
 
 // created is what the record of a createDeviceTask keeps.

@@ -58,7 +58,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte,
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 
-	body, err := inflate(http.MaxBytesReader(w, r.Body, limit), e, limit)
+	body, err := inflate(http.MaxBytesReader(w, r.Body, limit), e, limit, r.ContentLength)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge) || int64(len(body)) > limit:
@@ -71,8 +71,13 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte,
 	return body, e, 0
 }
 
-// inflate reads one byte more than limit at most.
-func inflate(raw io.Reader, e encoding, limit int64) ([]byte, error) {
+// inflate reads one byte more than limit at most. length is that of raw, -1 if unknown.
+func inflate(raw io.Reader, e encoding, limit, length int64) ([]byte, error) {
+	if e == identity && length >= 0 && length <= limit {
+		body := make([]byte, length)
+		_, err := io.ReadFull(raw, body)
+		return body, err
+	}
 	in := raw
 	if e != identity {
 		// A client that compresses everything leaves an empty body empty.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -30,6 +31,7 @@ type exchange struct {
 	conn     *conn
 	ip       string
 	encoding encoding
+	body     []byte         // of a POST that belongs to no session
 	inform   *cwmp.Envelope // the Inform that is being answered, nil for everything else
 	reserved bool           // a place in the table is taken for it
 	answered bool
@@ -75,6 +77,12 @@ func (x *exchange) first() {
 	}
 	body, ok := x.read(maxInform)
 	if !ok {
+		return
+	}
+	before := x.conn.unauthorized
+	x.body, x.conn.unauthorized = body, nil
+	if before != nil && before.contentType == x.r.Header.Get("Content-Type") && bytes.Equal(before.body, body) {
+		x.openAs(before)
 		return
 	}
 	envelope, ok := x.decode(body)

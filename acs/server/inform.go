@@ -22,6 +22,22 @@ func (x *exchange) open(envelope *cwmp.Envelope) {
 		return
 	}
 	in, warnings := x.profile.Inform(envelope.Body.(*cwmp.Inform), x.ip)
+	x.judge(&repeated{body: x.body, contentType: x.r.Header.Get("Content-Type"), envelope: envelope, in: in, warnings: warnings})
+}
+
+// openAs is open for an Inform that came before, on the same connection.
+func (x *exchange) openAs(before *repeated) {
+	if current := x.conn.current.Load(); current != nil && !current.ended.Load() {
+		x.outOfOrder(current)
+		return
+	}
+	x.inform = before.envelope
+	x.judge(before)
+}
+
+// judge lets an Inform in or refuses it.
+func (x *exchange) judge(c *repeated) {
+	envelope, in, warnings := c.envelope, c.in, c.warnings
 	r, err := x.decide(x.ctx, x.attempt(x.r), in)
 	if err != nil {
 		slog.ErrorContext(x.ctx, "look up the device of an inform", "device", in.Key, "error", err)
@@ -29,6 +45,9 @@ func (x *exchange) open(envelope *cwmp.Envelope) {
 		return
 	}
 	if r.action == challenge || r.action == refuse {
+		if r.action == challenge && len(c.body) > 0 && len(c.body) <= maxRepeated {
+			x.conn.unauthorized = c
+		}
 		x.unauthorized(in, r)
 		return
 	}

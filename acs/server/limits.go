@@ -43,14 +43,15 @@ func (w *windows[K]) take(key K, at models.Time) time.Duration {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if at.Sub(w.turned) >= w.period {
+	if at.Sub(w.turned) >= w.period || at < w.turned {
 		w.now, w.before, w.turned = map[K]window{}, w.now, at
 	}
 	open, ok := w.now[key]
 	if !ok {
 		open = w.before[key]
 	}
-	if at.Sub(open.start) >= w.period {
+	// A window of the future is one that a clock set back has left behind: it limits nobody.
+	if at.Sub(open.start) >= w.period || at < open.start {
 		open = window{start: at}
 	}
 	if open.n >= w.limit {

@@ -115,3 +115,21 @@ func TestWindowsAreBounded(t *testing.T) {
 		t.Error("limited after the minute")
 	}
 }
+
+// After an operator set the clock back by an hour, devices were silent for an hour: their windows lay in the future.
+func TestAClockSetBackLimitsNobody(t *testing.T) {
+	t.Parallel()
+	w, at := newWindows[string](time.Minute, 1, 10), models.TimeOf(time.Date(2026, 1, 5, 2, 0, 0, 0, time.UTC))
+	if wait := w.take("device", at); wait != 0 {
+		t.Fatalf("the first one waits %s", wait)
+	}
+	if wait := w.take("device", at.Add(time.Second)); wait != 59*time.Second {
+		t.Fatalf("the second one waits %s", wait)
+	}
+	if wait := w.take("device", at.Add(-time.Hour)); wait != 0 {
+		t.Errorf("after the step it waits %s", wait)
+	}
+	if wait := w.take("device", at.Add(time.Second-time.Hour)); wait != 59*time.Second {
+		t.Errorf("and is then limited for %s", wait)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/i4"
 	"github.com/softacs/softacs/acs/session"
 	"github.com/softacs/softacs/models"
@@ -127,7 +128,21 @@ func (s *Server) Configure(h *http.Server) {
 type conn struct {
 	current atomic.Pointer[entry] // the session that last was on it
 	refused atomic.Int32          // answers 401 since a session was admitted
+	// unauthorized is the Inform that was last answered 401; only the goroutine that serves the connection touches it.
+	unauthorized *repeated
 }
+
+// repeated is an Inform that was read and will come again, with credentials and otherwise the same to the byte: it is not taken apart twice.
+type repeated struct {
+	body        []byte
+	contentType string
+	envelope    *cwmp.Envelope
+	in          *models.Inform
+	warnings    []i4.Warning
+}
+
+// maxRepeated bounds what a connection remembers; Informs of the profile's clients are a third of it.
+const maxRepeated = 8 << 10
 
 type connKey struct{}
 

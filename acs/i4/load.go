@@ -42,6 +42,7 @@ type file struct {
 	} `yaml:"clientTypes"`
 	Results    map[models.Result]result `yaml:"results"`
 	Secrets    []string                 `yaml:"secrets"`
+	Personal   []string                 `yaml:"personal"`
 	Parameters yaml.Node                `yaml:"parameters"`
 	Services   map[string]struct {
 		Object string            `yaml:"object"`
@@ -212,6 +213,9 @@ func (f *file) build() (*Profile, error) {
 	}
 	for _, pattern := range f.Secrets {
 		p.secrets = append(p.secrets, strings.ToLower(f.expand(pattern)))
+	}
+	for _, pattern := range f.Personal {
+		p.personal = append(p.personal, strings.ToLower(f.expand(pattern)))
 	}
 	for _, step := range []func(*Profile) error{f.buildEvents, f.buildParameters, f.buildServices, f.buildDefaults} {
 		if err := step(p); err != nil {

@@ -28,7 +28,8 @@ type Profile struct {
 	classes    map[string]models.ClientType
 	services   map[string]Service
 	defaults   map[models.ClientType]map[string]string
-	secrets    []string // patterns of paths, lower case
+	// Patterns of paths, in lower case.
+	secrets, personal []string
 }
 
 // Service is what switching a service on and off means: values by logical name (resolutions 26, 71).
@@ -75,10 +76,15 @@ func (p *Profile) IsSecret(nameOrPath string) bool {
 	return p.masked(nameOrPath)
 }
 
+// IsPersonal tells whether the value at a path is personal data: a number, an identity, a name or an address.
+func (p *Profile) IsPersonal(path string) bool { return matches(p.personal, path) }
+
 // masked compares a path with the patterns of secrets.
-func (p *Profile) masked(path string) bool {
+func (p *Profile) masked(path string) bool { return matches(p.secrets, path) }
+
+func matches(patterns []string, path string) bool {
 	path = strings.ToLower(path)
-	return slices.ContainsFunc(p.secrets, func(pattern string) bool { return match(pattern, path) })
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return match(pattern, path) })
 }
 
 // match compares with a pattern in which * is any text.

@@ -220,3 +220,17 @@ func TestCheck(t *testing.T) {
 		t.Error(v, err)
 	}
 }
+
+func TestIsPersonal(t *testing.T) {
+	t.Parallel()
+	p := load(t, "")
+	for path, want := range map[string]bool{
+		"Device.X_CT-COM_UserInfo.UserName": true, "Device.Services.VoiceService.1.VoiceProfile.1.Line.2.DirectoryNumber": true,
+		"Device.Services.VoiceService.1.VoiceProfile.1.Line.1.SIP.URI": true, "InternetGatewayDevice.LANDevice.1.IPAddress": true,
+		"Device.DeviceInfo.SoftwareVersion": false, "Device.X_CT-COM_SoftClient.ClientType": false,
+	} {
+		if got := p.IsPersonal(path); got != want {
+			t.Errorf("IsPersonal(%s) = %v", path, got)
+		}
+	}
+}

@@ -22,8 +22,12 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the platform."`
 	Demo    demoCommand    `cmd:"" help:"Show the platform at work: a server in lab mode, accounts and simulated clients."`
 	Sim     simCommand     `cmd:"" help:"Run simulated soft clients against a server."`
+	Bench   benchCommand   `cmd:"" help:"Measure what things cost on this machine."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database schema up to date."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	BenchLoad  benchLoadCommand  `cmd:"" hidden:""`
+	BenchFloor benchFloorCommand `cmd:"" hidden:""`
 }
 
 // settings are the flags that serve and migrate share; every key of the configuration file can be an environment variable too.

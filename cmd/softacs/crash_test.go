@@ -64,8 +64,9 @@ type victim struct {
 	command   *exec.Cmd
 	stdout    *bufio.Reader
 
-	// answers counts what either door acknowledged, over all lives.
-	answers atomic.Int64
+	// answers counts what either door acknowledged, sessions the sessions of each client, over all lives.
+	answers  atomic.Int64
+	sessions [crashClients]atomic.Int64
 }
 
 func newVictim(t *testing.T, c Config) *victim {
@@ -145,14 +146,23 @@ func (v *victim) terminate() {
 // crashTime bounds whatever is waited for here.
 const crashTime = time.Minute
 
-// await waits until so many more answers came.
+// await waits until every client has ended a session, for one that never can would only pile up work, and so many more answers came.
 func (v *victim) await(more int64) {
 	v.t.Helper()
-	goal := v.answers.Load() + more
-	for deadline := time.Now().Add(crashTime); v.answers.Load() < goal; {
+	for i := range v.sessions {
+		v.counted(&v.sessions[i], 1)
+	}
+	v.counted(&v.answers, more)
+}
+
+// counted waits until n has grown by more.
+func (v *victim) counted(n *atomic.Int64, more int64) {
+	v.t.Helper()
+	goal := n.Load() + more
+	for deadline := time.Now().Add(crashTime); n.Load() < goal; {
 		if time.Now().After(deadline) || v.t.Failed() {
 			_ = v.command.Process.Kill()
-			v.t.Fatalf("%d answers are missing\n%s", goal-v.answers.Load(), v.end())
+			v.t.Fatalf("%d answers are missing\n%s", goal-n.Load(), v.end())
 		}
 		_ = models.SystemClock{}.Wait(v.t.Context(), time.Millisecond)
 	}
@@ -167,14 +177,16 @@ func (v *victim) api() *bss {
 func (v *victim) until(what string, try func(ctx context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(v.t.Context(), crashTime)
 	defer cancel()
+	errs := map[string]int{}
 	for {
 		err := try(ctx)
 		if err == nil {
 			v.answers.Add(1)
 			return true
 		}
+		errs[err.Error()]++
 		if (models.SystemClock{}).Wait(ctx, 10*time.Millisecond) != nil {
-			v.t.Errorf("%s: %v", what, err)
+			v.t.Errorf("%s: %v", what, errs)
 			return false
 		}
 	}

@@ -114,6 +114,7 @@ func (r *traffic) beat(i int, client *sim.Client) {
 		if !r.until(fmt.Sprint("client ", i), func(ctx context.Context) error { return session(ctx, client) }) {
 			return
 		}
+		r.sessions[i].Add(1)
 	}
 }
 

@@ -174,6 +174,40 @@ func TestPersonalDataIsMaskedAndItsReadingAudited(t *testing.T) {
 	})
 }
 
+// What a client of the whole contract sends is taken where it can be honoured, though less is built than it knows of.
+func TestInputsOfTheContractAreTaken(t *testing.T) {
+	onBoth(t, func(h *house) {
+		h.must(h.bss, provisionAccount, h.input("s-1", "+862162345678", map[string]any{"quiet": true, "workOrderExternalId": "order-1", "activate": false}))
+		const change = `mutation($m: ModifyAccountInput!, $a: AccountActionInput!) { modifyAccount(input: $m) { userErrors { code field } } activateAccount(input: $a) { userErrors { code field } } }`
+		variables := map[string]any{
+			"m": map[string]any{"idempotencyKey": "m", "account": map[string]any{"externalId": "s-1"}, "workOrderExternalId": "order-2", "maxDevices": 2},
+			"a": map[string]any{"idempotencyKey": "a", "account": map[string]any{"externalId": "s-1"}, "workOrderExternalId": "order-3", "reason": "FRAUD"},
+		}
+		h.ask(h.bss, change, variables).want("activateAccount.userErrors", "[map[code:INVALID field:[input reason]]]")
+		variables["a"].(map[string]any)["reason"] = nil
+		h.must(h.bss, change, variables)
+		variables["m"].(map[string]any)["workOrderExternalId"] = "order-9"
+		h.ask(h.bss, change, variables).want("modifyAccount.userErrors.0.code", "IDEMPOTENCY_KEY_REUSED")
+		if err := h.log.Sequence(h.Context()); err != nil {
+			h.Fatal(err)
+		}
+		events := h.must(h.bss, `{ events(filter: {types: [ACCOUNT_CREATED, ACCOUNT_CHANGED, ACCOUNT_STATE_CHANGED, WORK_ORDER_STATE_CHANGED, STATISTICS_RECEIVED]}) { nodes { payload } } }`, nil)
+		for i := range 3 {
+			events.want(fmt.Sprintf("events.nodes.%d.payload.workOrderExternalId", i), fmt.Sprintf("order-%d", i+1))
+		}
+		h.must(h.bss, registerDevice, device("d-1", nil))
+		h.must(h.bss, `mutation($i: CreateDeviceTaskInput!) { createDeviceTask(input: $i) { task { state } userErrors { code } } }`, map[string]any{"i": map[string]any{
+			"idempotencyKey": "t", "device": map[string]any{"identity": device("d-1", nil)["i"].(map[string]any)["identity"]}, "kind": "REBOOT", "wake": false}}).want("createDeviceTask.task.state", "PENDING")
+		h.must(h.bss, `mutation($i: TargetActionInput!) { rotateApiClientSecret(input: $i) { secret userErrors { code } } }`, map[string]any{"i": map[string]any{
+			"id": h.must(h.bss, `{ apiClients { id } }`, nil).at("apiClients.0.id"), "expectedVersion": 1, "note": "lost"}})
+		var row models.AuditEntry
+		err := h.store.View(h.Context(), func(tx *store.Tx) error { return tx.DB.Where("action = ?", "rotateApiClientSecret").Take(&row).Error })
+		if err != nil || row.Changes.V["note"] != "lost" {
+			h.Errorf("audit row %v %v", row.Changes.V, err)
+		}
+	})
+}
+
 // disclosed are the audit rows of disclosures.
 func (h *house) disclosed() (rows []models.AuditEntry) {
 	h.Helper()

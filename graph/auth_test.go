@@ -276,3 +276,28 @@ func TestEachMutationReadsAfresh(t *testing.T) {
 		other.want("saveOperator.operator", nil)
 	})
 }
+
+func TestWhoGuessesPasswordsLearnsNothing(t *testing.T) {
+	h := onSQLite(t, false)
+	const try = `mutation($u: String!, $p: String!) { signIn(username: $u, password: $p) { accessToken viewer { regions } userErrors { code message field retryable retryAfterSeconds } } }`
+	h.must(h.bss, `mutation { saveOperator(input: {username: "off", roleIds: [], enabled: false, initialPassword: "a-Good-example-password-1"}) { userErrors { code } } }`, nil)
+	wrong := h.ask("", try, map[string]any{"u": "admin", "p": "wrong"}).text
+	for range 4 {
+		h.ask("", try, map[string]any{"u": "admin", "p": "wrong"})
+	}
+	for name, guess := range map[string]map[string]any{
+		"unknown":            {"u": "nobody", "p": "wrong"},
+		"locked":             {"u": "admin", "p": adminPassword},
+		"disabled":           {"u": "off", "p": "a-Good-example-password-1"},
+		"name with a space":  {"u": "admin ", "p": adminPassword},
+		"10 KiB of name":     {"u": strings.Repeat("x", 10<<10), "p": "x"},
+		"100 KiB of a guess": {"u": "admin", "p": strings.Repeat("x", 100<<10)},
+	} {
+		a := h.ask("", try, guess)
+		if a.text != wrong || a.status != http.StatusOK || a.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %d %s, a wrong password is answered %s", name, a.status, a.text, wrong)
+		}
+	}
+	h.clock.Advance(15 * time.Minute)
+	h.must("", signIn, map[string]any{"p": adminPassword}).want("signIn.viewer.actor.username", "admin")
+}

@@ -150,7 +150,7 @@ func provisionInput(in model.ProvisionAccountInput) (accounts.ProvisionInput, er
 		IMPI: given(in.Impi), IMPU: in.Impu.Value(), SipPassword: models.Secret(given(in.SipPassword)), BoundMobile: given(in.BoundMobile),
 		IMSI: given(in.Imsi), BroadbandAccount: given(in.BroadbandAccount), ScreenSerial: given(in.ScreenSerial), ClientTypes: in.ClientTypes,
 		Services: list, MaxDevices: in.MaxDevices, Activate: in.Activate, AcceptIfSame: in.OnExisting == model.OnExistingAcceptIfSame,
-		InitialPassword: models.Secret(given(in.InitialPassword)),
+		InitialPassword: models.Secret(given(in.InitialPassword)), WorkOrderExternalID: given(in.WorkOrderExternalID), Quiet: in.Quiet,
 	}, err
 }
 
@@ -175,13 +175,14 @@ func modifyInput(in model.ModifyAccountInput) (accounts.ModifyInput, error) {
 		BoundMobile: change(in.BoundMobile), IMSI: change(in.Imsi), BroadbandAccount: change(in.BroadbandAccount),
 		ScreenSerial: change(in.ScreenSerial), ClientTypes: changeList(in.ClientTypes),
 		Services:   accounts.Optional[[]accounts.ServiceInput]{Set: offered.Set, Null: offered.Null, Value: list},
-		MaxDevices: change(in.MaxDevices),
+		MaxDevices: change(in.MaxDevices), WorkOrderExternalID: given(in.WorkOrderExternalID),
 	}, err
 }
 
 func actionInput(in model.AccountActionInput) accounts.ActionInput {
 	return accounts.ActionInput{
 		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: expected(in.ExpectedVersion), Note: given(in.Note),
+		WorkOrderExternalID: given(in.WorkOrderExternalID), Reason: string(given(in.Reason)),
 	}
 }
 
@@ -209,7 +210,7 @@ func registerInput(in model.RegisterDeviceInput) devices.RegisterInput {
 func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
 	create := tasks.CreateInput{
 		IdempotencyKey: in.IdempotencyKey, Device: deviceRef(in.Device), Kind: in.Kind, Paths: in.Paths.Value(), ObjectPath: in.ObjectPath.Value(),
-		NextLevel: in.NextLevel, ExpiresInSeconds: in.ExpiresInSeconds,
+		NextLevel: in.NextLevel, ExpiresInSeconds: in.ExpiresInSeconds, Wake: in.Wake,
 	}
 	if list := in.Values.Value(); list != nil {
 		create.Values = make([]models.Value, len(list))

@@ -24,7 +24,7 @@ var mutations = []struct {
 		"boundMobile": "+8613812340001", "imsi": "460001234567890", "broadbandAccount": "ad1", "screenSerial": "s1",
 		"services": []any{map[string]any{"code": "VIDEO", "enabled": true, "parameters": map[string]any{"MaxBitrate": "1"}}},
 	}},
-	{"activateAccount", "AccountActionInput", map[string]any{"account": map[string]any{"externalId": "pending"}, "note": "n"}},
+	{"activateAccount", "AccountActionInput", map[string]any{"account": map[string]any{"externalId": "pending"}, "note": "n", "workOrderExternalId": "o"}},
 	{"registerDevice", "RegisterDeviceInput", map[string]any{
 		"identity": map[string]any{"oui": "00005E", "productClass": "X", "serialNumber": "1"}, "clientType": "GENERIC", "manufacturer": "m", "model": "m",
 		"acsUsername": "user", "acsPassword": "example-password", "tags": []any{"t"},
@@ -42,7 +42,7 @@ var mutations = []struct {
 	{"saveRole", "SaveRoleInput", map[string]any{"name": "role", "permissions": []any{"ACCOUNT_READ"}, "regions": []any{"north"}}},
 	{"saveOperator", "SaveOperatorInput", map[string]any{"username": "eva", "roleIds": []any{}, "initialPassword": "a-Good-example-password-1"}},
 	{"saveApiClient", "SaveApiClientInput", map[string]any{"clientId": "client", "roleIds": []any{}, "allowedCidrs": []any{"192.0.2.0/24"}}},
-	{"rotateApiClientSecret", "TargetActionInput", map[string]any{"id": "eA"}},
+	{"rotateApiClientSecret", "TargetActionInput", map[string]any{"id": "eA", "note": "n"}},
 }
 
 // places calls f for each text in v, with a copy of the whole in which that text is replaced.

@@ -67,6 +67,7 @@ func (r *mutationResolver) SaveAPIClient(ctx context.Context, input model.SaveAP
 func (r *mutationResolver) RotateAPIClientSecret(ctx context.Context, input model.TargetActionInput) (*model.APIClientSecretPayload, error) {
 	done, err := r.Operators.RotateSecret(ctx, operators.RotateSecretInput{
 		ID: idOf(models.KindAPIClient, input.ID), IdempotencyKey: given(input.IdempotencyKey), ExpectedVersion: version(input.ExpectedVersion),
+		Note: given(input.Note),
 	})
 	refused, err := refusal(err)
 	return &model.APIClientSecretPayload{

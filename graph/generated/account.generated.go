@@ -1849,7 +1849,7 @@ func (ec *executionContext) unmarshalInputAccountActionInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "account", "expectedVersion", "note"}
+	fieldsInOrder := [...]string{"idempotencyKey", "workOrderExternalId", "account", "expectedVersion", "note", "reason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1863,6 +1863,13 @@ func (ec *executionContext) unmarshalInputAccountActionInput(ctx context.Context
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "workOrderExternalId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workOrderExternalId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WorkOrderExternalID = graphql.OmittableOf(data)
 		case "account":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("account"))
 			data, err := ec.unmarshalNAccountRef2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐAccountRef(ctx, v)
@@ -1884,6 +1891,13 @@ func (ec *executionContext) unmarshalInputAccountActionInput(ctx context.Context
 				return it, err
 			}
 			it.Note = graphql.OmittableOf(data)
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOSuspendReason2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐSuspendReason(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -2045,7 +2059,7 @@ func (ec *executionContext) unmarshalInputModifyAccountInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "account", "expectedVersion", "displayName", "region", "impi", "impu", "sipPassword", "boundMobile", "imsi", "broadbandAccount", "screenSerial", "clientTypes", "services", "maxDevices"}
+	fieldsInOrder := [...]string{"idempotencyKey", "workOrderExternalId", "account", "expectedVersion", "displayName", "region", "impi", "impu", "sipPassword", "boundMobile", "imsi", "broadbandAccount", "screenSerial", "clientTypes", "services", "maxDevices"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2059,6 +2073,13 @@ func (ec *executionContext) unmarshalInputModifyAccountInput(ctx context.Context
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "workOrderExternalId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workOrderExternalId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WorkOrderExternalID = graphql.OmittableOf(data)
 		case "account":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("account"))
 			data, err := ec.unmarshalNAccountRef2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐAccountRef(ctx, v)
@@ -2197,8 +2218,11 @@ func (ec *executionContext) unmarshalInputProvisionAccountInput(ctx context.Cont
 	if _, present := asMap["onExisting"]; !present {
 		asMap["onExisting"] = "REJECT"
 	}
+	if _, present := asMap["quiet"]; !present {
+		asMap["quiet"] = false
+	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "externalId", "msisdn", "displayName", "region", "impi", "impu", "sipPassword", "boundMobile", "imsi", "broadbandAccount", "screenSerial", "clientTypes", "services", "maxDevices", "activate", "onExisting", "initialPassword"}
+	fieldsInOrder := [...]string{"idempotencyKey", "workOrderExternalId", "externalId", "msisdn", "displayName", "region", "impi", "impu", "sipPassword", "boundMobile", "imsi", "broadbandAccount", "screenSerial", "clientTypes", "services", "maxDevices", "activate", "onExisting", "initialPassword", "quiet"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2212,6 +2236,13 @@ func (ec *executionContext) unmarshalInputProvisionAccountInput(ctx context.Cont
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "workOrderExternalId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workOrderExternalId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WorkOrderExternalID = graphql.OmittableOf(data)
 		case "externalId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalId"))
 			data, err := ec.unmarshalNString2string(ctx, v)
@@ -2331,6 +2362,13 @@ func (ec *executionContext) unmarshalInputProvisionAccountInput(ctx context.Cont
 				return it, err
 			}
 			it.InitialPassword = graphql.OmittableOf(data)
+		case "quiet":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quiet"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Quiet = data
 		}
 	}
 	return it, nil
@@ -3216,6 +3254,22 @@ func (ec *executionContext) unmarshalOServiceFeatureInput2ᚕᚖgithubᚗcomᚋs
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOSuspendReason2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐSuspendReason(ctx context.Context, v any) (*model.SuspendReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(model.SuspendReason)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSuspendReason2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐSuspendReason(ctx context.Context, sel ast.SelectionSet, v *model.SuspendReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 // endregion ***************************** type.gotpl *****************************

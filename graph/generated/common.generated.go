@@ -1498,7 +1498,7 @@ func (ec *executionContext) unmarshalInputTargetActionInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "idempotencyKey", "expectedVersion"}
+	fieldsInOrder := [...]string{"id", "idempotencyKey", "expectedVersion", "note"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1526,6 +1526,13 @@ func (ec *executionContext) unmarshalInputTargetActionInput(ctx context.Context,
 				return it, err
 			}
 			it.ExpectedVersion = graphql.OmittableOf(data)
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

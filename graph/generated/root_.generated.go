@@ -2476,6 +2476,13 @@ var sources = []*ast.Source{
   SUSPENDED
   TERMINATED
 }
+enum SuspendReason {
+  CUSTOMER_REQUEST
+  NON_PAYMENT
+  FRAUD
+  REGULATORY
+  MAINTENANCE
+}
 enum ClientType {
   PC
   MOBILE
@@ -2587,6 +2594,8 @@ type Mutation {
 }
 input ProvisionAccountInput {
   idempotencyKey: String!
+  "the BSS's order number; kept in the events of the mutation"
+  workOrderExternalId: String
   externalId: String!
   msisdn: PhoneNumber!
   displayName: String
@@ -2606,6 +2615,8 @@ input ProvisionAccountInput {
   onExisting: OnExisting! = REJECT
   "first login password, for migration or when the BSS prints it on the contract; stored as a verifier only"
   initialPassword: String @secret
+  "no SMS to the customer (migration); provisioning sends none either way"
+  quiet: Boolean! = false
 }
 input ServiceFeatureInput {
   code: String!
@@ -2615,6 +2626,8 @@ input ServiceFeatureInput {
 "Absent leaves a field as it is, null clears it, a list is the whole new list."
 input ModifyAccountInput {
   idempotencyKey: String!
+  "as in ProvisionAccountInput"
+  workOrderExternalId: String
   account: AccountRef!
   expectedVersion: Int
   displayName: String
@@ -2632,9 +2645,13 @@ input ModifyAccountInput {
 }
 input AccountActionInput {
   idempotencyKey: String!
+  "as in ProvisionAccountInput"
+  workOrderExternalId: String
   account: AccountRef!
   expectedVersion: Int
   note: String
+  "for resumeAccount only"
+  reason: SuspendReason
 }
 type AccountPayload implements MutationPayload {
   account: Account
@@ -2824,6 +2841,8 @@ input TargetActionInput {
   id: ID!
   idempotencyKey: String
   expectedVersion: Int
+  "kept in the audit log"
+  note: String
 }
 type Query {
   node(id: ID!): Node
@@ -3004,10 +3023,12 @@ type Event @need(perm: EVENT_READ) {
   "version of the payload's JSON Schema"
   payloadVersion: Int!
 }
+"Some happen only once the platform can do what they tell of; to filter by them is no error"
 enum EventType {
   ACCOUNT_CREATED
   ACCOUNT_CHANGED
   ACCOUNT_STATE_CHANGED
+  WORK_ORDER_STATE_CHANGED
   BINDING_CHANGED
   DEVICE_REGISTERED
   DEVICE_INFORM
@@ -3015,9 +3036,14 @@ enum EventType {
   DEVICE_REACHABILITY_CHANGED
   DEVICE_PARAMETER_CHANGED
   TASK_STATE_CHANGED
+  UPGRADE_JOB_STATE_CHANGED
+  UPGRADE_TARGET_STATE_CHANGED
+  DIAGNOSTIC_COMPLETED
   SMS_STATE_CHANGED
+  BULK_STATE_CHANGED
   PASSWORD_CHANGED
   CONFIGURATION_CHANGED
+  STATISTICS_RECEIVED
   SECURITY
   ALARM_RAISED
   ALARM_CLEARED
@@ -3280,6 +3306,8 @@ input CreateDeviceTaskInput {
   objectPath: String
   nextLevel: Boolean! = true
   expiresInSeconds: Int! = 86400
+  "ask the device to come at once; one without an address for that is no error, its next session takes the task"
+  wake: Boolean! = true
 }
 type DeviceTaskPayload implements MutationPayload {
   task: DeviceTask

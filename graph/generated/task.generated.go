@@ -763,8 +763,11 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 	if _, present := asMap["expiresInSeconds"]; !present {
 		asMap["expiresInSeconds"] = 86400
 	}
+	if _, present := asMap["wake"]; !present {
+		asMap["wake"] = true
+	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "device", "kind", "paths", "values", "objectPath", "nextLevel", "expiresInSeconds"}
+	fieldsInOrder := [...]string{"idempotencyKey", "device", "kind", "paths", "values", "objectPath", "nextLevel", "expiresInSeconds", "wake"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -827,6 +830,13 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 				return it, err
 			}
 			it.ExpiresInSeconds = data
+		case "wake":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wake"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Wake = data
 		}
 	}
 	return it, nil

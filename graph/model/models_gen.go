@@ -22,10 +22,14 @@ type UserError interface {
 }
 
 type AccountActionInput struct {
-	IdempotencyKey  string                     `json:"idempotencyKey"`
-	Account         *AccountRef                `json:"account"`
-	ExpectedVersion graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
-	Note            graphql.Omittable[*string] `json:"note,omitempty"`
+	IdempotencyKey string `json:"idempotencyKey"`
+	// as in ProvisionAccountInput
+	WorkOrderExternalID graphql.Omittable[*string] `json:"workOrderExternalId,omitempty"`
+	Account             *AccountRef                `json:"account"`
+	ExpectedVersion     graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
+	Note                graphql.Omittable[*string] `json:"note,omitempty"`
+	// for resumeAccount only
+	Reason graphql.Omittable[*SuspendReason] `json:"reason,omitempty"`
 }
 
 type AccountFilter struct {
@@ -104,6 +108,8 @@ type CreateDeviceTaskInput struct {
 	ObjectPath       graphql.Omittable[*string]                `json:"objectPath,omitempty"`
 	NextLevel        bool                                      `json:"nextLevel"`
 	ExpiresInSeconds int                                       `json:"expiresInSeconds"`
+	// ask the device to come at once; one without an address for that is no error, its next session takes the task
+	Wake bool `json:"wake"`
 }
 
 type DeviceActor struct {
@@ -216,21 +222,23 @@ func (FieldError) IsUserError() {}
 
 // Absent leaves a field as it is, null clears it, a list is the whole new list.
 type ModifyAccountInput struct {
-	IdempotencyKey   string                                    `json:"idempotencyKey"`
-	Account          *AccountRef                               `json:"account"`
-	ExpectedVersion  graphql.Omittable[*int]                   `json:"expectedVersion,omitempty"`
-	DisplayName      graphql.Omittable[*string]                `json:"displayName,omitempty"`
-	Region           graphql.Omittable[*string]                `json:"region,omitempty"`
-	Impi             graphql.Omittable[*string]                `json:"impi,omitempty"`
-	Impu             graphql.Omittable[[]string]               `json:"impu,omitempty"`
-	SipPassword      graphql.Omittable[*string]                `json:"sipPassword,omitempty"`
-	BoundMobile      graphql.Omittable[*models.Number]         `json:"boundMobile,omitempty"`
-	Imsi             graphql.Omittable[*string]                `json:"imsi,omitempty"`
-	BroadbandAccount graphql.Omittable[*string]                `json:"broadbandAccount,omitempty"`
-	ScreenSerial     graphql.Omittable[*string]                `json:"screenSerial,omitempty"`
-	ClientTypes      graphql.Omittable[[]models.ClientType]    `json:"clientTypes,omitempty"`
-	Services         graphql.Omittable[[]*ServiceFeatureInput] `json:"services,omitempty"`
-	MaxDevices       graphql.Omittable[*int]                   `json:"maxDevices,omitempty"`
+	IdempotencyKey string `json:"idempotencyKey"`
+	// as in ProvisionAccountInput
+	WorkOrderExternalID graphql.Omittable[*string]                `json:"workOrderExternalId,omitempty"`
+	Account             *AccountRef                               `json:"account"`
+	ExpectedVersion     graphql.Omittable[*int]                   `json:"expectedVersion,omitempty"`
+	DisplayName         graphql.Omittable[*string]                `json:"displayName,omitempty"`
+	Region              graphql.Omittable[*string]                `json:"region,omitempty"`
+	Impi                graphql.Omittable[*string]                `json:"impi,omitempty"`
+	Impu                graphql.Omittable[[]string]               `json:"impu,omitempty"`
+	SipPassword         graphql.Omittable[*string]                `json:"sipPassword,omitempty"`
+	BoundMobile         graphql.Omittable[*models.Number]         `json:"boundMobile,omitempty"`
+	Imsi                graphql.Omittable[*string]                `json:"imsi,omitempty"`
+	BroadbandAccount    graphql.Omittable[*string]                `json:"broadbandAccount,omitempty"`
+	ScreenSerial        graphql.Omittable[*string]                `json:"screenSerial,omitempty"`
+	ClientTypes         graphql.Omittable[[]models.ClientType]    `json:"clientTypes,omitempty"`
+	Services            graphql.Omittable[[]*ServiceFeatureInput] `json:"services,omitempty"`
+	MaxDevices          graphql.Omittable[*int]                   `json:"maxDevices,omitempty"`
 }
 
 type Mutation struct {
@@ -251,11 +259,13 @@ type ParameterValueInput struct {
 }
 
 type ProvisionAccountInput struct {
-	IdempotencyKey string                     `json:"idempotencyKey"`
-	ExternalID     string                     `json:"externalId"`
-	Msisdn         models.Number              `json:"msisdn"`
-	DisplayName    graphql.Omittable[*string] `json:"displayName,omitempty"`
-	Region         graphql.Omittable[*string] `json:"region,omitempty"`
+	IdempotencyKey string `json:"idempotencyKey"`
+	// the BSS's order number; kept in the events of the mutation
+	WorkOrderExternalID graphql.Omittable[*string] `json:"workOrderExternalId,omitempty"`
+	ExternalID          string                     `json:"externalId"`
+	Msisdn              models.Number              `json:"msisdn"`
+	DisplayName         graphql.Omittable[*string] `json:"displayName,omitempty"`
+	Region              graphql.Omittable[*string] `json:"region,omitempty"`
 	// IMS identities from the HSS; derived from msisdn and the configured IMS domain when left out
 	Impi             graphql.Omittable[*string]                `json:"impi,omitempty"`
 	Impu             graphql.Omittable[[]string]               `json:"impu,omitempty"`
@@ -271,6 +281,8 @@ type ProvisionAccountInput struct {
 	OnExisting       OnExisting                                `json:"onExisting"`
 	// first login password, for migration or when the BSS prints it on the contract; stored as a verifier only
 	InitialPassword graphql.Omittable[*string] `json:"initialPassword,omitempty"`
+	// no SMS to the customer (migration); provisioning sends none either way
+	Quiet bool `json:"quiet"`
 }
 
 type Query struct {
@@ -383,6 +395,8 @@ type TargetActionInput struct {
 	ID              models.Subject             `json:"id"`
 	IdempotencyKey  graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 	ExpectedVersion graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
+	// kept in the audit log
+	Note graphql.Omittable[*string] `json:"note,omitempty"`
 }
 
 type TimeRange struct {
@@ -627,6 +641,67 @@ func (e *OnExisting) UnmarshalJSON(b []byte) error {
 }
 
 func (e OnExisting) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type SuspendReason string
+
+const (
+	SuspendReasonCustomerRequest SuspendReason = "CUSTOMER_REQUEST"
+	SuspendReasonNonPayment      SuspendReason = "NON_PAYMENT"
+	SuspendReasonFraud           SuspendReason = "FRAUD"
+	SuspendReasonRegulatory      SuspendReason = "REGULATORY"
+	SuspendReasonMaintenance     SuspendReason = "MAINTENANCE"
+)
+
+var AllSuspendReason = []SuspendReason{
+	SuspendReasonCustomerRequest,
+	SuspendReasonNonPayment,
+	SuspendReasonFraud,
+	SuspendReasonRegulatory,
+	SuspendReasonMaintenance,
+}
+
+func (e SuspendReason) IsValid() bool {
+	switch e {
+	case SuspendReasonCustomerRequest, SuspendReasonNonPayment, SuspendReasonFraud, SuspendReasonRegulatory, SuspendReasonMaintenance:
+		return true
+	}
+	return false
+}
+
+func (e SuspendReason) String() string {
+	return string(e)
+}
+
+func (e *SuspendReason) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SuspendReason(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SuspendReason", str)
+	}
+	return nil
+}
+
+func (e SuspendReason) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SuspendReason) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SuspendReason) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -88,21 +88,21 @@ type ProvisionInput struct {
 	IdempotencyKey string
 	// WorkOrderExternalID is the BSS's order number, which the event of a mutation carries.
 	WorkOrderExternalID string
-	ExternalID       string
-	Msisdn           models.Number
-	DisplayName      string
-	Region           string
-	IMPI             string
-	IMPU             []string
-	SipPassword      models.Secret
-	BoundMobile      models.Number
-	IMSI             string
-	BroadbandAccount string
-	ScreenSerial     string
-	ClientTypes      []models.ClientType
-	Services         []ServiceInput
-	MaxDevices       int
-	Activate         bool
+	ExternalID          string
+	Msisdn              models.Number
+	DisplayName         string
+	Region              string
+	IMPI                string
+	IMPU                []string
+	SipPassword         models.Secret
+	BoundMobile         models.Number
+	IMSI                string
+	BroadbandAccount    string
+	ScreenSerial        string
+	ClientTypes         []models.ClientType
+	Services            []ServiceInput
+	MaxDevices          int
+	Activate            bool
 	// AcceptIfSame answers with the existing account if every given field is equal (onExisting: ACCEPT_IF_SAME).
 	AcceptIfSame    bool
 	InitialPassword models.Secret

@@ -139,7 +139,9 @@ func (c *checks) secrets(sipPassword models.Secret, subscriber string) {
 	c.pattern(subscriber, 15, imsi, "6 to 15 digits", "imsi")
 }
 
-func (c *checks) workOrder(externalID string) { c.text(externalID, maxExternalID, "workOrderExternalId") }
+func (c *checks) workOrder(externalID string) {
+	c.text(externalID, maxExternalID, "workOrderExternalId")
+}
 
 // services turns the JSON values of parameters into the texts that a device is sent.
 func (c *checks) services(list []ServiceInput) []models.ServiceFeature {

@@ -53,7 +53,7 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 			return append(diff(&before, a), hidden...), err
 		},
 		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
-			return emit(tx, a, models.AccountChanged, "account.changed", details(a, changes, in.WorkOrderExternalID))
+			return emit(tx, a, models.AccountChanged, "account.changed", in.WorkOrderExternalID, details(a, changes))
 		},
 	})
 }
@@ -94,17 +94,14 @@ func (r *Room) Activate(ctx context.Context, in ActionInput) (Result, error) {
 			return append(diff(&before, a), hidden...), nil
 		},
 		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
-			return emit(tx, a, models.AccountStateChanged, "account.activated", details(a, changes, in.WorkOrderExternalID))
+			return emit(tx, a, models.AccountStateChanged, "account.activated", in.WorkOrderExternalID, details(a, changes))
 		},
 	})
 }
 
-func details(a *models.Account, changes []change, workOrder string) map[string]any {
+func details(a *models.Account, changes []change) map[string]any {
 	names := fields(changes)
 	d := map[string]any{"fields": names}
-	if workOrder != "" {
-		d["workOrderExternalId"] = workOrder
-	}
 	if slices.Contains(names, "sipSecretSource") {
 		d["sipSecretSource"] = a.SipSecretSource
 	}

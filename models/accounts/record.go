@@ -99,9 +99,12 @@ func audit(tx *store.Tx, action string, a *models.Account, changes []change) err
 	})
 }
 
-func emit(tx *store.Tx, a *models.Account, t models.EventType, code string, details map[string]any) error {
+func emit(tx *store.Tx, a *models.Account, t models.EventType, code, workOrder string, details map[string]any) error {
 	payload := map[string]any{"code": code, "account": a.ID, "state": a.State}
 	maps.Copy(payload, details)
+	if workOrder != "" {
+		payload["workOrderExternalId"] = workOrder
+	}
 	return events.Append(tx, models.Event{
 		Type: t, Subject: models.Subject{Kind: models.KindAccount, ID: a.ID}, SubjectVersion: a.Version, Payload: models.DocOf(payload),
 		AccountID: a.ID, AccountExternalID: a.ExternalID, Region: a.Region,
@@ -123,9 +126,5 @@ func created(tx *store.Tx, a *models.Account, workOrder string) error {
 	if err := audit(tx, provisionAccount, a, changes); err != nil {
 		return err
 	}
-	more := map[string]any{"sipSecretSource": a.SipSecretSource, "clientTypes": a.ClientTypes.V}
-	if workOrder != "" {
-		more["workOrderExternalId"] = workOrder
-	}
-	return emit(tx, a, models.AccountCreated, "account.created", more)
+	return emit(tx, a, models.AccountCreated, "account.created", workOrder, map[string]any{"sipSecretSource": a.SipSecretSource, "clientTypes": a.ClientTypes.V})
 }

@@ -21,12 +21,13 @@ import (
 type benchLoadCommand struct{}
 
 type loadRequest struct {
-	Setup    *loadSetup
-	Scenario string
-	Prepare  bool    // make ready what each client does once
-	Floor    string  // URL of the floor; empty: the platform
-	Seconds  float64 // 0: what was prepared, once
-	Workers  int
+	Setup             *loadSetup
+	Scenario          string
+	Prepare           bool    // make ready what each client does once
+	Subscribe, Events int     // open so many subscriptions, make so many events
+	Floor             string  // URL of the floor; empty: the platform
+	Seconds           float64 // 0: what was prepared, once
+	Workers           int
 }
 
 type loadSetup struct {
@@ -49,6 +50,8 @@ type load struct {
 	clients     chan *benchClientState
 	people      chan *customer // whose clients register anew
 	transcripts map[string]transcript
+	audience    *audience
+	subscribers int
 }
 
 // benchClientState is a registered client.
@@ -77,6 +80,11 @@ func (benchLoadCommand) Run(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return nil, err
+		case q.Subscribe > 0:
+			l.subscribers = q.Subscribe
+			return loadAnswer{}, l.subscribe(ctx, q.Subscribe)
+		case q.Events > 0:
+			return l.tell(ctx, q.Events, l.subscribers)
 		case q.Prepare:
 			return loadAnswer{}, l.giveTasks(ctx)
 		case q.Floor != "":

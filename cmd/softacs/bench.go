@@ -173,10 +173,12 @@ func (b *benchRun) measure(ctx context.Context, s scenario) error {
 			fmt.Fprintf(os.Stderr, "%s %d/%d: %v, floor %v\n", s.name, pair, b.Pairs, platform.server, floor.server)
 		}
 	}
-	if b.Profile != "" {
-		if err := b.profile(ctx, s); err != nil {
-			return err
-		}
+	err := b.profile(ctx, s.name, func() error {
+		_, err := b.half(ctx, s, b.server, "")
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	memory, err := b.server.memory()
 	r.memory = memory
@@ -184,8 +186,11 @@ func (b *benchRun) measure(ctx context.Context, s scenario) error {
 	return err
 }
 
-// profile runs the platform's half once more, outside the figures, and writes what its CPU did to a file of the scenario.
-func (b *benchRun) profile(ctx context.Context, s scenario) error {
+// profile runs something of a scenario once more, outside the figures, and writes what the platform's CPU did meanwhile to a file of the scenario.
+func (b *benchRun) profile(ctx context.Context, name string, run func() error) error {
+	if b.Profile == "" {
+		return nil
+	}
 	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.server.addr("admin"), max(1, int(b.Seconds)))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -200,9 +205,9 @@ func (b *benchRun) profile(ctx context.Context, s scenario) error {
 		}
 		defer answer.Body.Close()
 		text, err := io.ReadAll(answer.Body)
-		failed <- errors.Join(err, os.WriteFile(filepath.Join(b.Profile, s.name+".pprof"), text, 0o644))
+		failed <- errors.Join(err, os.WriteFile(filepath.Join(b.Profile, name+".pprof"), text, 0o644))
 	}()
-	_, err = b.half(ctx, s, b.server, "")
+	err = run()
 	return errors.Join(err, <-failed)
 }
 
@@ -211,12 +216,12 @@ func (b *benchRun) half(ctx context.Context, s scenario, process *child, floor s
 	isServer := floor == ""
 	var before, after readings
 	rounds, seconds := 1, b.Seconds
-	if s.prepared { // each client has one thing to do a round, which is prepared outside the measured time
+	if s.prepared && isServer { // each client has one thing to do a round, which is prepared outside the measured time
 		rounds, seconds = max(1, int(b.Seconds*2)), 0
 	}
 	var latencies []time.Duration
 	for range rounds {
-		if s.prepared && isServer {
+		if seconds == 0 {
 			if err := b.load.ask(loadRequest{Scenario: s.name, Prepare: true}, &loadAnswer{}); err != nil {
 				return h, err
 			}

@@ -50,6 +50,9 @@ func (b *benchRun) events(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := b.floor.ask(floorSetup{Clean: true}, &struct{}{}); err != nil {
+		return err
+	}
 	before, err := b.server.memory()
 	if err != nil {
 		return err
@@ -70,6 +73,12 @@ func (b *benchRun) events(ctx context.Context) error {
 		return err
 	}
 	ended, err := b.read(ctx, b.server, true)
+	if err != nil {
+		return err
+	}
+	err = b.profile(ctx, s.name, func() error {
+		return b.load.ask(loadRequest{Scenario: s.name, Events: benchEvents}, &loadAnswer{})
+	})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 type benchFloorCommand struct{}
 
 type floorSetup struct {
+	Clean       bool // delete what the floor wrote into the log, before anybody follows that
 	Transcripts map[string]transcript
 	Database    string
 }
@@ -39,6 +40,9 @@ func (benchFloorCommand) Run(ctx context.Context) error {
 	go func() { _ = server.Serve(l) }() // until Close
 	defer server.Close()
 	return serveChild("floor="+l.Addr().String(), func(q floorSetup) (any, error) {
+		if q.Clean {
+			return struct{}{}, f.rows.clean(ctx)
+		}
 		rows, err := copyRows(ctx, q.Database)
 		f.transcripts, f.rows = q.Transcripts, rows
 		return struct{}{}, err
@@ -198,4 +202,13 @@ func (r *rows) insert(ctx context.Context) error {
 		}
 	}
 	return tx.Commit()
+}
+
+// clean takes the rows out of the log, where positions are positive.
+func (r *rows) clean(ctx context.Context) error {
+	_, err := r.pool.ExecContext(ctx, "DELETE FROM events WHERE position < 0")
+	if err == nil {
+		_, err = r.pool.ExecContext(ctx, "DELETE FROM audit_entries WHERE sequence < 0")
+	}
+	return err
 }

@@ -47,8 +47,10 @@ func (b *benchRun) table(now time.Time) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s, %s: %s, %d CPUs, Linux %s, %s; database %s. %d pairs of %g s, %d at a time, %d clients.\n\n", now.Format("2006-01-02"),
 		runtime.Version(), processor(), runtime.NumCPU(), kernel(), runtime.GOARCH, b.database.name, b.Pairs, b.Seconds, b.Workers, b.Clients)
-	t.WriteString("| Scenario | per | server CPU | floor CPU | × floor | with database | × floor | statements | allocations | p50 | p99 | resident |\n")
-	t.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	if slices.ContainsFunc(b.results, func(r result) bool { return r.events == nil }) {
+		t.WriteString("| Scenario | per | server CPU | floor CPU | × floor | with database | × floor | statements | allocations | p50 | p99 | resident |\n")
+		t.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	}
 	for _, r := range b.results {
 		if r.events != nil {
 			continue

@@ -27,6 +27,7 @@ type benchCommand struct {
 	Pairs       int           `help:"How many pairs." default:"5"`
 	Seconds     float64       `help:"How long each half of a pair lasts." default:"3"`
 	Clients     int           `help:"How many registered clients take turns." default:"100"`
+	Devices     int           `help:"How many devices the database holds at least; the others are never heard of." default:"0"`
 	Workers     int           `help:"How many sessions or requests go on at a time." default:"8"`
 	Subscribers int           `help:"How many subscribers hear of each event; 0: leave that out." default:"1000"`
 	Only        []string      `help:"The scenarios to run; all if left out."`
@@ -132,6 +133,9 @@ func (b *benchRun) begin(ctx context.Context) (err error) {
 		North: "http://" + b.server.addr("north"), South: "http://" + b.server.addr("south") + "/acs", SMSFile: smsFile, Clients: b.Clients, Workers: b.Workers,
 	}}, &recorded)
 	if err != nil {
+		return err
+	}
+	if err := b.fill(ctx); err != nil {
 		return err
 	}
 	if b.floor, err = startChild(ctx, b.Wait, os.Stderr, nil, "bench-floor"); err != nil {

@@ -93,21 +93,29 @@ type table struct {
 	insert  *sql.Stmt
 }
 
-// copyRows reads what the last provisionAccount wrote.
-func copyRows(ctx context.Context, url string) (*rows, error) {
+// openPlain opens a database without the platform's store.
+func openPlain(url string) (pool *sql.DB, driver string, err error) {
 	driver, dsn := "mysql", ""
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		driver, dsn = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
 	} else if dsn, ok = mysqlDSN(url); !ok {
-		return nil, errors.New("an unknown database")
+		return nil, "", errors.New("--database is mysql://user:password@host:port/database or sqlite:PATH")
 	}
-	pool, err := sql.Open(driver, dsn)
-	if err != nil {
-		return nil, err
+	if pool, err = sql.Open(driver, dsn); err != nil {
+		return nil, "", err
 	}
 	pool.SetMaxIdleConns(64)
 	if driver == "sqlite" {
 		pool.SetMaxOpenConns(1)
+	}
+	return pool, driver, nil
+}
+
+// copyRows reads what the last provisionAccount wrote.
+func copyRows(ctx context.Context, url string) (*rows, error) {
+	pool, _, err := openPlain(url)
+	if err != nil {
+		return nil, err
 	}
 	r := &rows{pool: pool}
 	const account = "(SELECT id FROM accounts WHERE external_id LIKE '+%' ORDER BY id DESC LIMIT 1)"

@@ -45,8 +45,8 @@ func (r result) ratios() (server, all float64) {
 // table is Markdown.
 func (b *benchRun) table(now time.Time) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "%s, %s: %s, %d CPUs, Linux %s, %s; database %s. %d pairs of %g s, %d at a time, %d clients.\n\n", now.Format("2006-01-02"),
-		runtime.Version(), processor(), runtime.NumCPU(), kernel(), runtime.GOARCH, b.database.name, b.Pairs, b.Seconds, b.Workers, b.Clients)
+	fmt.Fprintf(&t, "%s, %s: %s, %d CPUs, Linux %s, %s; database %s. %d pairs of %g s, %d at a time, %d clients, %d devices.\n\n", now.Format("2006-01-02"),
+		runtime.Version(), processor(), runtime.NumCPU(), kernel(), runtime.GOARCH, b.database.name, b.Pairs, b.Seconds, b.Workers, b.Clients, max(b.Devices, b.Clients))
 	if slices.ContainsFunc(b.results, func(r result) bool { return r.events == nil }) {
 		t.WriteString("| Scenario | per | server CPU | floor CPU | × floor | with database | × floor | statements | allocations | p50 | p99 | resident |\n")
 		t.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")

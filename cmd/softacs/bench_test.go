@@ -23,7 +23,7 @@ func TestBench(t *testing.T) {
 func bench(t *testing.T, database models.Secret) {
 	t.Helper()
 	out := writeFile(t, "performance.md", "before\n"+tableBegin+"an older table\n"+tableEnd+"after\n")
-	cmd := process(t.Context(), t, "bench", "--database", database.Reveal(), "--pairs", "1", "--seconds", "0.2", "--clients", "3", "--workers", "2",
+	cmd := process(t.Context(), t, "bench", "--database", database.Reveal(), "--pairs", "1", "--seconds", "0.2", "--clients", "3", "--workers", "2", "--devices", "10",
 		"--subscribers", "10", "--out", out, "--wait", "1m")
 	said, err := cmd.CombinedOutput()
 	if err != nil {

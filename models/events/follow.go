@@ -168,6 +168,13 @@ func (f *Follower) Close() {
 	delete(l.followers, f)
 }
 
+// Followers tells how many there are in this process.
+func (l *Log) Followers() int {
+	l.live.mu.Lock()
+	defer l.live.mu.Unlock()
+	return len(l.live.followers)
+}
+
 func (f *Follower) matches(e *Entry) bool {
 	return f.scope.Covers(e.Region) && f.filter.matches(&e.Event)
 }

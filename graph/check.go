@@ -23,8 +23,7 @@ const (
 	defaultPage   = 20
 	maxPage       = 100
 	maxEvents     = 1_000
-	maxNodes      = 100
-	maxItems      = 500 // of a list in an input; each becomes a part of a statement
+	maxItems      = 100 // of a list in an input; each may become a part of a statement
 	introspection = 100 // what a look at the schema costs
 )
 
@@ -314,11 +313,8 @@ func (w *walk) arguments(f *ast.Field) (page int, err error) {
 
 // rows reads the size of a page, which is a number of its range, asked for from one end only.
 func rows(f *ast.Field, values map[string]any) (int, error) {
-	if ids, ok := values["ids"].([]any); ok {
-		if len(ids) > maxNodes {
-			return 0, models.E(models.BadUserInput, fmt.Sprintf("at most %d ids are allowed", maxNodes), "ids")
-		}
-		return max(len(ids), 1), nil
+	if ids, ok := values["ids"]; ok {
+		return max(len(graphql.CoerceList(ids)), 1), nil
 	}
 	if f.Definition.Arguments.ForName("first") == nil {
 		return 1, nil

@@ -157,11 +157,11 @@ func TestHostileFiltersAreRefused(t *testing.T) {
 		} {
 			for field, each := range values {
 				for _, value := range each {
-					if a := ask(place, field, many(500, value)); a.status != 200 || a.body["errors"] != nil {
-						h.Errorf("%s by 500 %s: %d %.300s", place, field, a.status, a.text)
+					if a := ask(place, field, many(100, value)); a.status != 200 || a.body["errors"] != nil {
+						h.Errorf("%s by 100 %s: %d %.300s", place, field, a.status, a.text)
 					}
-					if a := ask(place, field, many(501, value)); a.code() != "BAD_USER_INPUT" || fmt.Sprint(dig(a.body["errors"], "0.extensions.field")) != "[filter "+field+"]" {
-						h.Errorf("%s by 501 %s: %.300s", place, field, a.text)
+					if a := ask(place, field, many(101, value)); a.code() != "BAD_USER_INPUT" || fmt.Sprint(dig(a.body["errors"], "0.extensions.field")) != "[filter "+field+"]" {
+						h.Errorf("%s by 101 %s: %.300s", place, field, a.text)
 					}
 					// GraphQL 3.11: one value stands for a list of one, in a variable as in a document.
 					if a := ask(place, field, value); a.body["errors"] != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -210,7 +211,7 @@ func (r *Room) reachable(tx *store.Tx, wanted []models.Reachability) *gorm.DB {
 	late := "device_presence.last_inform_at > 0 AND device_presence.last_inform_at + " + interval.String() + "ELSE 0 END + ? < ?"
 	args = append(args, grace.Milliseconds(), tx.Now)
 	q := tx.DB.Where("1 = 0")
-	for _, state := range wanted {
+	for _, state := range slices.Compact(slices.Sorted(slices.Values(wanted))) {
 		switch state {
 		case models.Stale:
 			q = q.Or("devices.reachability = ? AND "+late, append([]any{models.Online}, args...)...)

@@ -164,7 +164,7 @@ func TestPersonalDataIsMaskedAndItsReadingAudited(t *testing.T) {
 		h.must(h.bss, provisionAccount, h.input("s-2", "+8613812340002", nil))
 		h.must(h.bss, `{ accounts { nodes { impi } edges { node { displayName msisdn } } } }`, nil)
 		several := h.disclosed()
-		if last := several[len(several)-1]; last.Action != "accounts" || len(dig(last.Changes.V, "subjects.Account").([]any)) != 2 || fmt.Sprint(last.Changes.V["fields"]) != "[displayName msisdn]" {
+		if last := several[len(several)-1]; last.Action != "accounts" || len(dig(last.Changes.V, "subjects.Account").([]any)) != 2 || fmt.Sprint(last.Changes.V["fields"]) != "[displayName impi msisdn]" {
 			h.Errorf("audit row of several accounts %+v", last)
 		}
 		row := rows[len(rows)-1]

@@ -62,6 +62,9 @@ func (r *deviceResolver) ClockSkewSeconds(ctx context.Context, obj *models.Devic
 
 func (r *deviceResolver) Parameters(ctx context.Context, obj *models.Device, pathPrefix string, first int, after *string) (*model.DeviceParameterConnection, error) {
 	list, err := r.server.Devices.Parameters(ctx, obj.ID, pathPrefix, forward(first, after))
+	for i := range list.Items {
+		list.Items[i].Value = r.hidden(ctx, obj, list.Items[i].Path, list.Items[i].Value)
+	}
 	return parameterConnection(list.Items, list.Cursors, list.HasNext, list.HasPrevious), err
 }
 

@@ -50,6 +50,8 @@ type Config struct {
 	Clock         models.Clock
 	// TokenSeeds are Ed25519 seeds derived from each secret key: the first signs access tokens, all verify them.
 	TokenSeeds [][32]byte
+	// IsPersonal tells whether a device's parameter is personal data of its user; nil: none is.
+	IsPersonal func(path string) bool
 	// Lab allows plain HTTP cookies, anonymous introspection and GraphiQL.
 	Lab bool
 	// Timeout bounds a request; 0 means 30 s.

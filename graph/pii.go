@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -85,10 +86,57 @@ func pii(ctx context.Context, row any, next graphql.Resolver, _ string) (any, er
 		if v != masked(v) {
 			requestFrom(ctx).disclosures.add(subject, field)
 		}
+	case []string:
+		if disclose {
+			if len(v) > 0 {
+				requestFrom(ctx).disclosures.add(subject, field)
+			}
+			return v, nil
+		}
+		hidden := make([]string, len(v))
+		for i, text := range v {
+			hidden[i] = masked(text)
+		}
+		return hidden, nil
 	default:
 		return nil, fmt.Errorf("@pii on a %T", value)
 	}
 	return value, nil
+}
+
+// hidden returns the value of a device's parameter as the caller may see it: personal data of its user like a field with @pii.
+func (s *server) hidden(ctx context.Context, d *models.Device, path, value string) string {
+	if value == "" || s.IsPersonal == nil || !s.IsPersonal(path) {
+		return value
+	}
+	subject, region := owner(d)
+	if !models.ActorFrom(ctx).Scope(models.PIIRead).Covers(region) {
+		return masked(value)
+	}
+	requestFrom(ctx).disclosures.add(subject, "parameters")
+	return value
+}
+
+// hiddenResult is the result of a task with its values as the caller may see them.
+func (s *server) hiddenResult(ctx context.Context, d *models.Device, result map[string]any) map[string]any {
+	values, ok := result["values"].([]any)
+	if !ok {
+		return result
+	}
+	shown := make([]any, len(values))
+	for i, v := range values {
+		shown[i] = v
+		entry, _ := v.(map[string]any)
+		path, _ := entry["path"].(string)
+		if value, ok := entry["value"].(string); ok {
+			copied := maps.Clone(entry)
+			copied["value"] = s.hidden(ctx, d, path, value)
+			shown[i] = copied
+		}
+	}
+	result = maps.Clone(result)
+	result["values"] = shown
+	return result
 }
 
 // masked is KEEP_3_4: the first three and the last four characters; of a short text, such as a name, the first one. What a

@@ -7,6 +7,7 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"github.com/softacs/softacs/graph/generated"
 	"github.com/softacs/softacs/graph/model"
@@ -27,14 +28,27 @@ func (r *deviceTaskResolver) Device(ctx context.Context, obj *models.Task) (*mod
 }
 
 func (r *deviceTaskResolver) Request(ctx context.Context, obj *models.Task) (any, error) {
-	return obj.Shown.V, nil
+	d, err := r.Device(ctx, obj)
+	if err != nil {
+		return nil, err
+	}
+	request := obj.Shown.V
+	request.Values = slices.Clone(request.Values)
+	for i, v := range request.Values {
+		request.Values[i].Value = r.hidden(ctx, d, v.Name, v.Value)
+	}
+	return request, nil
 }
 
 func (r *deviceTaskResolver) Result(ctx context.Context, obj *models.Task) (any, error) {
 	if obj.Result.V == nil {
 		return nil, nil
 	}
-	return obj.Result.V, nil
+	d, err := r.Device(ctx, obj)
+	if err != nil {
+		return nil, err
+	}
+	return r.hiddenResult(ctx, d, obj.Result.V), nil
 }
 
 func (r *deviceTaskResolver) Fault(ctx context.Context, obj *models.Task) (*models.Fault, error) {

@@ -2519,8 +2519,8 @@ type Account implements Node & Versioned @need(perm: ACCOUNT_READ) {
   stateChangedAt: DateTime!
   "the IMS number of the subscription; what users type in flows 6.1.1 and 6.1.2"
   msisdn: PhoneNumber! @pii
-  impi: String!
-  impu: [String!]!
+  impi: String! @pii
+  impu: [String!]! @pii
   displayName: String @pii
   region: String
   sipPassword: String @secret @need(perm: SECRET_READ)

@@ -5,7 +5,6 @@ import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { Provider } from "urql";
 import { SignIn } from "../features/session/SignIn";
 import { newClient } from "../lib/client";
-import { nonce } from "../lib/environment";
 import { useLanguage } from "../lib/i18n";
 import type { Language } from "../lib/i18n";
 import { closeLive } from "../lib/live";
@@ -21,7 +20,7 @@ const theme = {
     colorPrimary: "#0b6e8f", colorLink: "#0b6e8f", borderRadius: 4, fontSize: 13, colorTextPlaceholder: "#8a97a0",
     fontFamily: '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Micro Hei", sans-serif',
   },
-  components: { Table: { headerBg: "#f7f9fa", cellPaddingBlockSM: 6, cellPaddingInlineSM: 10 } },
+  components: { Tag: { defaultBg: "#eef1f4" }, Table: { headerBg: "#f7f9fa", cellPaddingBlockSM: 6, cellPaddingInlineSM: 10 } },
 };
 
 /** Decides between signing in and the pages; the address stays, so that a deep link is reached after signing in. */
@@ -29,7 +28,7 @@ export function App() {
   const { language } = useLanguage();
   const session = useSyncExternalStore(subscribe, current);
   return (
-    <ConfigProvider locale={locales[language]} theme={theme} {...(nonce ? { csp: { nonce } } : {})}>
+    <ConfigProvider locale={locales[language]} theme={theme} button={{ autoInsertSpace: false }}>
       <AntApp>
         {session.status === "starting" && <div className="state"><Spin size="large" /></div>}
         {session.status === "signedOut" && <SignIn ended={session.ended} />}

@@ -17,9 +17,9 @@ const DeviceDetail = lazy(() => import("../features/devices/DeviceDetail"));
 const LiveEvents = lazy(() => import("../features/events/LiveEvents"));
 
 const places = [
-  { path: "/accounts", need: "ACCOUNT_READ", word: "accounts", icon: <TeamOutlined /> },
-  { path: "/devices", need: "DEVICE_READ", word: "devices", icon: <DesktopOutlined /> },
-  { path: "/events", need: "EVENT_READ", word: "events", icon: <ApiOutlined /> },
+  { path: "/accounts", need: "ACCOUNT_READ", word: "accounts", icon: <TeamOutlined aria-hidden /> },
+  { path: "/devices", need: "DEVICE_READ", word: "devices", icon: <DesktopOutlined aria-hidden /> },
+  { path: "/events", need: "EVENT_READ", word: "events", icon: <ApiOutlined aria-hidden /> },
 ] as const satisfies ReadonlyArray<{ path: string; need: Permission; word: string; icon: ReactNode }>;
 
 /** What stands around every page: where one is, where one can go, who one is. */
@@ -29,7 +29,9 @@ export function Shell({ name }: { readonly name: string }) {
   const [location] = useLocation();
   const main = useRef<HTMLElement>(null);
   const place = location.split("/")[1];
-  useEffect(() => window.scrollTo(0, 0), [location]);
+  useEffect(() => {
+    window.scrollTo(0, 0);
+  }, [location]);
   const open = places.filter((p) => may(p.need));
   return (
     <>
@@ -45,7 +47,7 @@ export function Shell({ name }: { readonly name: string }) {
         <div className="user">
           <LanguageSwitch />
           <span>{name}</span>
-          <Button size="small" ghost icon={<LogoutOutlined />} onClick={() => void signOut()}>{words.session.signOut}</Button>
+          <Button size="small" ghost icon={<LogoutOutlined aria-hidden />} onClick={() => void signOut()}>{words.session.signOut}</Button>
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>

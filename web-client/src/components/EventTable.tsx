@@ -16,9 +16,9 @@ interface Props {
 
 const payloadOf = (event: EventPartsFragment) => (typeof event.payload === "object" && event.payload !== null ? event.payload as Record<string, unknown> : {});
 
+/** The payload without what has a column of its own. */
 function details(event: EventPartsFragment) {
-  const { code: _, ...rest } = payloadOf(event);
-  return formatJSON(rest);
+  return formatJSON(Object.fromEntries(Object.entries(payloadOf(event)).filter(([key]) => !["code", "account", "device"].includes(key))));
 }
 
 function actor(event: EventPartsFragment, words: Dictionary) {
@@ -54,7 +54,7 @@ export function EventTable({ events, empty, without }: Props) {
           title: t.device, key: "device", render: (_: unknown, e: EventPartsFragment) => e.deviceId && <Link href={`/devices/${e.deviceId}`}>{t.device}</Link>,
         }]),
         { title: t.by, key: "by", render: (_, e) => actor(e, words) },
-        { title: t.details, key: "details", ellipsis: true, render: (_, e) => <span className="mono quiet" title={details(e)}>{details(e)}</span> },
+        { title: t.details, key: "details", render: (_, e) => <div className="mono quiet clip" title={details(e)}>{details(e)}</div> },
       ]}
     />
   );

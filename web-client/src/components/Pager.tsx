@@ -17,9 +17,9 @@ export function Pager({ page, address }: { readonly page: PageParts; readonly ad
         options={pageSizes.map((n) => ({ value: n, label: words.pageSize(n) }))}
         onChange={(n) => address.change({ size: String(n) })}
       />
-      <Button size="small" icon={<LeftOutlined />} disabled={!page.hasPreviousPage || !page.startCursor}
+      <Button size="small" icon={<LeftOutlined aria-hidden />} disabled={!page.hasPreviousPage || !page.startCursor}
         onClick={() => page.startCursor && address.turn({ before: page.startCursor })}>{words.previous}</Button>
-      <Button size="small" icon={<RightOutlined />} iconPlacement="end" disabled={!page.hasNextPage || !page.endCursor}
+      <Button size="small" icon={<RightOutlined aria-hidden />} iconPlacement="end" disabled={!page.hasNextPage || !page.endCursor}
         onClick={() => page.endCursor && address.turn({ after: page.endCursor })}>{words.next}</Button>
     </div>
   );

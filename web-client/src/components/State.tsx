@@ -23,7 +23,7 @@ export function State<K extends Kind>({ of, value }: { readonly of: K; readonly 
 export function Live({ state }: { readonly state: LiveState }) {
   const words = useWords();
   return (
-    <span className="quiet" role="status">
+    <span className="live" role="status" data-live={state}>
       <span className={`dot ${state === "live" ? "good" : state === "lost" ? "bad" : "warn"}`} />
       {words.devices.live[state]}
     </span>

@@ -1,6 +1,7 @@
 import { Client, cacheExchange, fetchExchange } from "urql";
 import type { CombinedError } from "urql";
 import { authExchange } from "@urql/exchange-auth";
+import { overPost } from "./http";
 import { accessToken, needsRefresh, refresh } from "./session";
 
 export const isUnauthenticated = (error: CombinedError) => codesOf(error).includes("UNAUTHENTICATED");
@@ -13,8 +14,7 @@ export function codesOf(error: CombinedError): readonly string[] {
 /** A client for one signed-in person: its cache must not outlive the session. */
 export function newClient(): Client {
   return new Client({
-    url: "/graphql",
-    preferGetMethod: false,
+    ...overPost,
     requestPolicy: "cache-and-network",
     exchanges: [
       cacheExchange,

@@ -11,6 +11,13 @@ export type AccountState =
   | 'SUSPENDED'
   | 'TERMINATED';
 
+export type SuspendReason =
+  | 'CUSTOMER_REQUEST'
+  | 'NON_PAYMENT'
+  | 'FRAUD'
+  | 'REGULATORY'
+  | 'MAINTENANCE';
+
 export type ClientType =
   | 'PC'
   | 'MOBILE'
@@ -56,6 +63,8 @@ export type AccountSort =
 
 export type ProvisionAccountInput = {
   readonly idempotencyKey: string;
+  /** the BSS's order number; kept in the events of the mutation */
+  readonly workOrderExternalId?: string | null | undefined;
   readonly externalId: string;
   readonly msisdn: string;
   readonly displayName?: string | null | undefined;
@@ -75,6 +84,8 @@ export type ProvisionAccountInput = {
   readonly onExisting?: OnExisting;
   /** first login password, for migration or when the BSS prints it on the contract; stored as a verifier only */
   readonly initialPassword?: string | null | undefined;
+  /** no SMS to the customer (migration); provisioning sends none either way */
+  readonly quiet?: boolean;
 };
 
 export type ServiceFeatureInput = {
@@ -86,6 +97,8 @@ export type ServiceFeatureInput = {
 /** Absent leaves a field as it is, null clears it, a list is the whole new list. */
 export type ModifyAccountInput = {
   readonly idempotencyKey: string;
+  /** as in ProvisionAccountInput */
+  readonly workOrderExternalId?: string | null | undefined;
   readonly account: AccountRef;
   readonly expectedVersion?: number | null | undefined;
   readonly displayName?: string | null | undefined;
@@ -104,9 +117,13 @@ export type ModifyAccountInput = {
 
 export type AccountActionInput = {
   readonly idempotencyKey: string;
+  /** as in ProvisionAccountInput */
+  readonly workOrderExternalId?: string | null | undefined;
   readonly account: AccountRef;
   readonly expectedVersion?: number | null | undefined;
   readonly note?: string | null | undefined;
+  /** for resumeAccount only */
+  readonly reason?: SuspendReason | null | undefined;
 };
 
 export type BindingState =
@@ -234,10 +251,12 @@ export type DeviceSort =
   | 'LAST_INFORM_AT'
   | 'SERIAL_NUMBER';
 
+/** Some happen only once the platform can do what they tell of; to filter by them is no error */
 export type EventType =
   | 'ACCOUNT_CREATED'
   | 'ACCOUNT_CHANGED'
   | 'ACCOUNT_STATE_CHANGED'
+  | 'WORK_ORDER_STATE_CHANGED'
   | 'BINDING_CHANGED'
   | 'DEVICE_REGISTERED'
   | 'DEVICE_INFORM'
@@ -245,9 +264,14 @@ export type EventType =
   | 'DEVICE_REACHABILITY_CHANGED'
   | 'DEVICE_PARAMETER_CHANGED'
   | 'TASK_STATE_CHANGED'
+  | 'UPGRADE_JOB_STATE_CHANGED'
+  | 'UPGRADE_TARGET_STATE_CHANGED'
+  | 'DIAGNOSTIC_COMPLETED'
   | 'SMS_STATE_CHANGED'
+  | 'BULK_STATE_CHANGED'
   | 'PASSWORD_CHANGED'
   | 'CONFIGURATION_CHANGED'
+  | 'STATISTICS_RECEIVED'
   | 'SECURITY'
   | 'ALARM_RAISED'
   | 'ALARM_CLEARED';
@@ -306,6 +330,8 @@ export type CreateDeviceTaskInput = {
   readonly objectPath?: string | null | undefined;
   readonly nextLevel?: boolean;
   readonly expiresInSeconds?: number;
+  /** ask the device to come at once; one without an address for that is no error, its next session takes the task */
+  readonly wake?: boolean;
 };
 
 export type AccountPartsFragment = { readonly id: string, readonly version: number, readonly createdAt: string, readonly updatedAt: string, readonly externalId: string, readonly state: AccountState, readonly stateReason: string | null, readonly stateChangedAt: string, readonly msisdn: string, readonly impi: string, readonly impu: ReadonlyArray<string>, readonly displayName: string | null, readonly region: string | null, readonly sipSecretSource: SipSecretSource, readonly boundMobile: string | null, readonly imsi: string | null, readonly broadbandAccount: string | null, readonly screenSerial: string | null, readonly clientTypes: ReadonlyArray<ClientType>, readonly passwordState: PasswordState, readonly lockedUntil: string | null, readonly maxDevices: number, readonly services: ReadonlyArray<{ readonly code: string, readonly enabled: boolean, readonly parameters: unknown }> };

@@ -1,3 +1,4 @@
+import type { CombinedError } from "@urql/core";
 import type { RefusalFragment } from "./documents";
 import type { Dictionary } from "./i18n";
 
@@ -19,6 +20,15 @@ export function place<Name extends string>(refusals: readonly RefusalFragment[],
     else fields.set(name, [...(fields.get(name) ?? []), sentence(refusal, words)]);
   }
   return { fields: [...fields].map(([name, errors]) => ({ name, errors })), rest };
+}
+
+/** An error about one field of the input, which the server refuses before anything runs, is as good as a refusal of that field. */
+export function refusalsIn(error: CombinedError | undefined): readonly RefusalFragment[] {
+  return (error?.graphQLErrors ?? []).flatMap(({ message, extensions }) => {
+    const field: unknown = extensions["field"];
+    if (extensions["code"] !== "BAD_USER_INPUT" || !Array.isArray(field)) return [];
+    return [{ code: "INVALID" as const, message, field: field.map(String), retryAfterSeconds: null }];
+  });
 }
 
 /** A refusal in the words of the reader, with what the server says about it. */

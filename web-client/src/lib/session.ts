@@ -1,6 +1,7 @@
 import { Client, fetchExchange } from "@urql/core";
 import type { AnyVariables, TypedDocumentNode } from "@urql/core";
 import { RefreshSessionDocument, SignInDocument, SignOutDocument } from "./documents";
+import { overPost } from "./http";
 import type { Permission, RefusalFragment, ViewerPartsFragment } from "./documents";
 
 // Who is signed in. The access token lives in this module only; the refresh token is an HttpOnly cookie that no script sees.
@@ -24,7 +25,7 @@ let renewal: ReturnType<typeof setTimeout> | undefined;
 let refreshing: Promise<boolean> | undefined;
 const listeners = new Set<() => void>();
 
-const bare = new Client({ url: "/graphql", exchanges: [fetchExchange], preferGetMethod: false });
+const bare = new Client({ ...overPost, exchanges: [fetchExchange] });
 
 function mutate<Data, Variables extends AnyVariables>(document: TypedDocumentNode<Data, Variables>, variables: Variables) {
   return bare.mutation(document, variables).toPromise();

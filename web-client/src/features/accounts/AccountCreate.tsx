@@ -2,11 +2,8 @@ import { App, Button, Drawer, Form } from "antd";
 import { useState } from "react";
 import { Link } from "wouter";
 import { useMutation } from "urql";
-import { Failure } from "../../components/Failure";
-import { Refusals } from "../../components/Refusals";
+import { useRefusals } from "../../components/useRefusals";
 import { ProvisionAccountDocument } from "../../lib/documents";
-import type { RefusalFragment } from "../../lib/documents";
-import { place } from "../../lib/fields";
 import { useWords } from "../../lib/i18n";
 import { useIdempotencyKey } from "../../lib/random";
 import { AccountFields } from "./AccountFields";
@@ -26,27 +23,23 @@ export function AccountCreate({ open, onClose, onDone }: Props) {
   const { message } = App.useApp();
   const [form] = Form.useForm<AccountValues>();
   const [result, provision] = useMutation(ProvisionAccountDocument);
-  const [rest, setRest] = useState<readonly RefusalFragment[]>([]);
+  const refusals = useRefusals(form, fieldNames);
   const [existing, setExisting] = useState<string>();
   const keyFor = useIdempotencyKey();
 
   const submit = async (values: AccountValues) => {
     const input = provisionInput(values);
-    setRest([]);
+    refusals.clear();
     setExisting(undefined);
-    const { data } = await provision({ input: { ...input, idempotencyKey: keyFor(input) } });
-    if (!data) return; // the error is shown
-    const { account, userErrors } = data.provisionAccount;
-    if (account && userErrors.length === 0) {
+    const { data, error } = await provision({ input: { ...input, idempotencyKey: keyFor(input) } });
+    const payload = data?.provisionAccount;
+    if (refusals.show({ error, refusals: payload?.userErrors }) && payload?.account) {
       void message.success(t.created);
       form.resetFields();
-      onDone(String(account.id));
+      onDone(String(payload.account.id));
       return;
     }
-    const placed = place(userErrors, fieldNames, words);
-    form.setFields(placed.fields.map((f) => ({ ...f })));
-    setRest(placed.rest);
-    setExisting(userErrors.map((e) => ("existingId" in e ? String(e.existingId) : undefined)).find((id) => id !== undefined));
+    setExisting(payload?.userErrors.map((e) => ("existingId" in e ? String(e.existingId) : undefined)).find((id) => id !== undefined));
   };
 
   return (
@@ -62,8 +55,7 @@ export function AccountCreate({ open, onClose, onDone }: Props) {
         </div>
       }
     >
-      {result.error && <Failure error={result.error} />}
-      <Refusals list={rest} />
+      {refusals.view()}
       {existing && <p><Link href={`/accounts/${existing}`}>{t.openExisting}</Link></p>}
       <Form<AccountValues> form={form} layout="vertical" initialValues={newAccount} onFinish={submit} scrollToFirstError>
         <AccountFields create />

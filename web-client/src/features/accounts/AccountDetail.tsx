@@ -63,9 +63,9 @@ function Actions({ account }: { readonly account: Account }) {
   return (
     <Space>
       {account.state === "PENDING" && (
-        <Popconfirm title={t.activateConfirm} onConfirm={run}><Button icon={<CheckCircleOutlined />}>{t.activateAction}</Button></Popconfirm>
+        <Popconfirm title={t.activateConfirm} onConfirm={run}><Button icon={<CheckCircleOutlined aria-hidden />}>{t.activateAction}</Button></Popconfirm>
       )}
-      <Button type="primary" icon={<EditOutlined />} onClick={() => setModifying(true)}>{t.modify}</Button>
+      <Button type="primary" icon={<EditOutlined aria-hidden />} onClick={() => setModifying(true)}>{t.modify}</Button>
       <AccountModify account={account} open={modifying} onClose={() => setModifying(false)} />
     </Space>
   );

@@ -42,7 +42,7 @@ export default function AccountList() {
   return (
     <Page
       title={t.title}
-      actions={may("ACCOUNT_WRITE") && <Button type="primary" icon={<PlusOutlined />} onClick={() => setCreating(true)}>{t.create}</Button>}
+      actions={may("ACCOUNT_WRITE") && <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setCreating(true)}>{t.create}</Button>}
     >
       <div className="panel">
         <form
@@ -64,7 +64,7 @@ export default function AccountList() {
           <label>{t.sort}
             <Select value={sort} style={{ width: 130 }} options={sorts.map((s) => ({ value: s, label: t.sorts[s] }))} onChange={(value) => address.change({ sort: value })} />
           </label>
-          <Button htmlType="submit" icon={<SearchOutlined />}>{words.search}</Button>
+          <Button htmlType="submit" icon={<SearchOutlined aria-hidden />}>{words.search}</Button>
           <Button type="text" onClick={() => address.change({ text: "", number: "", state: [], sort: "" })}>{words.reset}</Button>
         </form>
         <Result result={result} retry={again}>

@@ -1,11 +1,10 @@
 import { Alert, App, Button, Drawer, Form } from "antd";
 import { useEffect, useEffectEvent, useState } from "react";
 import { useClient, useMutation } from "urql";
-import { Failure } from "../../components/Failure";
-import { Refusals } from "../../components/Refusals";
+import { useRefusals } from "../../components/useRefusals";
 import { AccountDocument, ModifyAccountDocument } from "../../lib/documents";
-import type { AccountPartsFragment, RefusalFragment } from "../../lib/documents";
-import { differences, place } from "../../lib/fields";
+import type { AccountPartsFragment } from "../../lib/documents";
+import { differences } from "../../lib/fields";
 import { useWords } from "../../lib/i18n";
 import { useIdempotencyKey } from "../../lib/random";
 import { useMay } from "../../lib/rights";
@@ -29,14 +28,14 @@ export function AccountModify({ account, open, onClose }: Props) {
   const [form] = Form.useForm<AccountValues>();
   const [result, modify] = useMutation(ModifyAccountDocument);
   const [base, setBase] = useState(account);
-  const [rest, setRest] = useState<readonly RefusalFragment[]>([]);
+  const refusals = useRefusals(form, fieldNames);
   const [conflict, setConflict] = useState<number>();
   const keyFor = useIdempotencyKey();
 
   // Whatever happens to the account while the form is open waits until it is saved or opened again.
   const fill = useEffectEvent(() => {
     setBase(account);
-    setRest([]);
+    refusals.clear();
     setConflict(undefined);
     form.resetFields();
     form.setFieldsValue(valuesOf(account));
@@ -64,20 +63,15 @@ export function AccountModify({ account, open, onClose }: Props) {
       void message.info(t.nothingChanged);
       return;
     }
-    setRest([]);
+    refusals.clear();
     setConflict(undefined);
-    const { data } = await modify({ input: { ...input, idempotencyKey: keyFor(input) } });
-    if (!data) return; // the error is shown
-    const { userErrors } = data.modifyAccount;
-    if (userErrors.length === 0) {
+    const { data, error } = await modify({ input: { ...input, idempotencyKey: keyFor(input) } });
+    const userErrors = data?.modifyAccount.userErrors;
+    if (userErrors?.some((e) => e.code === "VERSION_CONFLICT")) {
+      await rebase();
+    } else if (refusals.show({ error, refusals: userErrors })) {
       void message.success(t.saved);
       onClose();
-    } else if (userErrors.some((e) => e.code === "VERSION_CONFLICT")) {
-      await rebase();
-    } else {
-      const placed = place(userErrors, fieldNames, words);
-      form.setFields(placed.fields.map((f) => ({ ...f })));
-      setRest(placed.rest);
     }
   };
 
@@ -94,9 +88,8 @@ export function AccountModify({ account, open, onClose }: Props) {
         </div>
       }
     >
-      {result.error && <Failure error={result.error} />}
+      {refusals.view()}
       {conflict !== undefined && <Alert type="warning" showIcon title={t.conflictTitle} description={t.conflict(conflict)} style={{ marginBottom: 12 }} />}
-      <Refusals list={rest} />
       {!may("PII_READ") && <p className="quiet">{t.masked}</p>}
       <Form<AccountValues> form={form} layout="vertical" onFinish={submit} scrollToFirstError>
         <AccountFields create={false} />

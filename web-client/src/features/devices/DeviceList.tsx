@@ -72,7 +72,7 @@ export default function DeviceList() {
           <label>{t.sort}
             <Select value={sort} style={{ width: 140 }} options={sorts.map((s) => ({ value: s, label: t.sorts[s] }))} onChange={(value) => address.change({ sort: value })} />
           </label>
-          <Button htmlType="submit" icon={<SearchOutlined />}>{words.search}</Button>
+          <Button htmlType="submit" icon={<SearchOutlined aria-hidden />}>{words.search}</Button>
           <Button type="text" onClick={() => address.change({ serial: "", version: "", type: [], reachability: [], sort: "" })}>{words.reset}</Button>
         </form>
         <Result result={result} retry={again}>

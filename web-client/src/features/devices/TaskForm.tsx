@@ -2,11 +2,9 @@ import { DeleteOutlined, PlusOutlined } from "@ant-design/icons";
 import { Alert, App, Button, Drawer, Form, Input, Select, Space, Switch } from "antd";
 import { useState } from "react";
 import { useMutation } from "urql";
-import { Failure } from "../../components/Failure";
-import { Refusals } from "../../components/Refusals";
+import { useRefusals } from "../../components/useRefusals";
 import { CreateDeviceTaskDocument } from "../../lib/documents";
-import type { RefusalFragment, TaskKind } from "../../lib/documents";
-import { place } from "../../lib/fields";
+import type { TaskKind } from "../../lib/documents";
 import { useWords } from "../../lib/i18n";
 import { useIdempotencyKey } from "../../lib/random";
 import { taskInput } from "./task";
@@ -31,7 +29,7 @@ export function TaskForm({ device, open, onClose, onDone }: Props) {
   const [form] = Form.useForm<TaskValues>();
   const kind = Form.useWatch("kind", form) ?? "GET_VALUES";
   const [result, create] = useMutation(CreateDeviceTaskDocument);
-  const [rest, setRest] = useState<readonly RefusalFragment[]>([]);
+  const refusals = useRefusals(form, fieldNames);
   const keyFor = useIdempotencyKey();
   const required = [{ required: true, message: words.session.required }];
   /** The same task may be wanted again once this form has done its work. */
@@ -39,21 +37,14 @@ export function TaskForm({ device, open, onClose, onDone }: Props) {
 
   const submit = async (values: TaskValues) => {
     const input = taskInput(device, values);
-    setRest([]);
-    const { data } = await create({ input: { ...input, idempotencyKey: keyFor([round, input]) } });
-    if (!data) return; // the error is shown
-    const { userErrors } = data.createDeviceTask;
-    if (userErrors.length === 0) {
-      void message.success(t.queued);
-      setRound(round + 1);
-      form.resetFields();
-      onDone();
-      onClose();
-      return;
-    }
-    const placed = place(userErrors, fieldNames, words);
-    form.setFields(placed.fields.map((f) => ({ ...f })));
-    setRest(placed.rest);
+    refusals.clear();
+    const { data, error } = await create({ input: { ...input, idempotencyKey: keyFor([round, input]) } });
+    if (!refusals.show({ error, refusals: data?.createDeviceTask.userErrors })) return;
+    void message.success(t.queued);
+    setRound(round + 1);
+    form.resetFields();
+    onDone();
+    onClose();
   };
 
   return (
@@ -69,12 +60,11 @@ export function TaskForm({ device, open, onClose, onDone }: Props) {
         </div>
       }
     >
-      {result.error && <Failure error={result.error} />}
-      <Refusals list={rest} />
+      {refusals.view()}
       <Form<TaskValues> form={form} layout="vertical" onFinish={submit} initialValues={{ kind: "GET_VALUES", nextLevel: true, expiresInSeconds: 86_400, values: [{ type: "xsd:string" }] }}>
         <Form.Item<TaskValues> name="kind" label={t.kind}><Select options={kinds.map((k) => ({ value: k, label: words.taskKind[k] }))} /></Form.Item>
         {kind === "GET_VALUES" && (
-          <Form.Item<TaskValues> name="paths" label={t.paths} extra={t.pathsHelp} rules={required}><Input.TextArea className="mono" autoSize={{ minRows: 4, maxRows: 16 }} /></Form.Item>
+          <Form.Item<TaskValues> name="paths" label={t.paths} extra={t.pathsHelp} rules={required}><Input.TextArea className="mono" rows={6} /></Form.Item>
         )}
         {kind === "SET_VALUES" && <Values />}
         {kind === "GET_NAMES" && (
@@ -106,10 +96,10 @@ function Values() {
               <Form.Item name={[name, "path"]} rules={required} style={{ flex: 3 }}><Input className="mono" aria-label={t.path} placeholder={t.path} /></Form.Item>
               <Form.Item name={[name, "type"]} style={{ width: 150 }}><Select aria-label={t.valueType} options={types.map((type) => ({ value: type, label: type }))} /></Form.Item>
               <Form.Item name={[name, "value"]} style={{ flex: 2 }}><Input className="mono" aria-label={t.value} placeholder={t.value} /></Form.Item>
-              <Button icon={<DeleteOutlined />} aria-label={t.remove} disabled={fields.length === 1} onClick={() => remove(name)} />
+              <Button icon={<DeleteOutlined aria-hidden />} aria-label={t.remove} disabled={fields.length === 1} onClick={() => remove(name)} />
             </Space.Compact>
           ))}
-          <Button size="small" icon={<PlusOutlined />} disabled={fields.length >= 64} onClick={() => add({ type: "xsd:string" })}>{t.addValue}</Button>
+          <Button size="small" icon={<PlusOutlined aria-hidden />} disabled={fields.length >= 64} onClick={() => add({ type: "xsd:string" })}>{t.addValue}</Button>
           <Form.ErrorList errors={errors} />
         </Form.Item>
       )}

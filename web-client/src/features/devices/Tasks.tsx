@@ -43,7 +43,7 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
             }} />
         </label>
         <Button onClick={again}>{words.refresh}</Button>
-        {may("DEVICE_WRITE") && <Button type="primary" icon={<PlusOutlined />} onClick={() => setCreating(true)}>{t.createTask}</Button>}
+        {may("DEVICE_WRITE") && <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setCreating(true)}>{t.createTask}</Button>}
       </div>
       <Result result={result} retry={again}>
         {({ device }) => (

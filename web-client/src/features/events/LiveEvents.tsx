@@ -34,8 +34,8 @@ export default function LiveEvents() {
       mark={!paused && <Live state={state} />}
       actions={
         <Space>
-          <Button icon={paused ? <CaretRightOutlined /> : <PauseOutlined />} type={paused ? "primary" : "default"} onClick={() => setPaused(!paused)}>{paused ? t.resume : t.pause}</Button>
-          <Button icon={<ClearOutlined />} onClick={() => setEvents([])}>{t.clear}</Button>
+          <Button icon={paused ? <CaretRightOutlined aria-hidden /> : <PauseOutlined aria-hidden />} type={paused ? "primary" : "default"} onClick={() => setPaused(!paused)}>{paused ? t.resume : t.pause}</Button>
+          <Button icon={<ClearOutlined aria-hidden />} onClick={() => setEvents([])}>{t.clear}</Button>
         </Space>
       }
     >

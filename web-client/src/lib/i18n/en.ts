@@ -84,6 +84,7 @@ export const en: Dictionary = {
     externalIdHelp: "Subscription id in the BSS, unique",
     msisdn: "IMS number",
     msisdnHelp: "E.164, for example +862160000001",
+    numberRule: "A number is + and 8 to 15 digits, the first not 0",
     displayName: "Name",
     region: "Region",
     boundMobile: "Bound mobile",
@@ -269,6 +270,7 @@ export const en: Dictionary = {
   },
   smsPurpose: { PASSWORD_RESET: "Login password", ACTIVATION: "Activation", NOTICE: "Notice", LOGIN_CODE: "Login code" },
   eventType: {
+    WORK_ORDER_STATE_CHANGED: "Work order", UPGRADE_JOB_STATE_CHANGED: "Upgrade job", UPGRADE_TARGET_STATE_CHANGED: "Upgrade target", DIAGNOSTIC_COMPLETED: "Diagnostic completed", BULK_STATE_CHANGED: "Bulk operation", STATISTICS_RECEIVED: "Statistics received",
     ACCOUNT_CREATED: "Account created", ACCOUNT_CHANGED: "Account changed", ACCOUNT_STATE_CHANGED: "Account state", BINDING_CHANGED: "Binding",
     DEVICE_REGISTERED: "Device registered", DEVICE_INFORM: "Device inform", DEVICE_BOOTSTRAP: "Device bootstrap", DEVICE_REACHABILITY_CHANGED: "Reachability",
     DEVICE_PARAMETER_CHANGED: "Parameter changed", TASK_STATE_CHANGED: "Task", SMS_STATE_CHANGED: "SMS", PASSWORD_CHANGED: "Password",

@@ -7,7 +7,7 @@ import type { LiveState } from "../live";
 // The words of this client in Chinese; their shape is the dictionary that every other language must fill.
 
 export const zh = {
-  product: "软终端管理平台",
+  product: "软客户端管理平台",
   labBanner: "实验模式：南向为明文 HTTP，短信写入文件，仅供测试，请勿存放真实用户数据。",
   language: "语言",
   yes: "是",
@@ -90,6 +90,7 @@ export const zh = {
     externalIdHelp: "BSS 中的用户编号，唯一",
     msisdn: "IMS 号码",
     msisdnHelp: "E.164 格式，如 +862160000001",
+    numberRule: "号码为 + 加 8 至 15 位数字，首位不为 0",
     displayName: "姓名",
     region: "区域",
     boundMobile: "绑定手机",
@@ -278,6 +279,7 @@ export const zh = {
     PASSWORD_RESET: "登录密码", ACTIVATION: "激活", NOTICE: "通知", LOGIN_CODE: "登录验证码",
   } satisfies Record<SmsPurpose, string> as Record<SmsPurpose, string>,
   eventType: {
+    WORK_ORDER_STATE_CHANGED: "工单状态", UPGRADE_JOB_STATE_CHANGED: "升级活动", UPGRADE_TARGET_STATE_CHANGED: "升级终端", DIAGNOSTIC_COMPLETED: "诊断完成", BULK_STATE_CHANGED: "批量操作", STATISTICS_RECEIVED: "统计上报",
     ACCOUNT_CREATED: "账户创建", ACCOUNT_CHANGED: "账户变更", ACCOUNT_STATE_CHANGED: "账户状态", BINDING_CHANGED: "绑定变更", DEVICE_REGISTERED: "终端登记",
     DEVICE_INFORM: "终端上报", DEVICE_BOOTSTRAP: "终端初始化", DEVICE_REACHABILITY_CHANGED: "在线状态", DEVICE_PARAMETER_CHANGED: "参数变更",
     TASK_STATE_CHANGED: "任务状态", SMS_STATE_CHANGED: "短信状态", PASSWORD_CHANGED: "密码", CONFIGURATION_CHANGED: "配置", SECURITY: "安全",

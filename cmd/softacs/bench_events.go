@@ -100,7 +100,7 @@ type audience struct {
 	lost  atomic.Pointer[error]
 }
 
-const benchSubscription = `subscription { eventStream(filter: {types: [ACCOUNT_CHANGED]}) { cursor type occurredAt subjectId payload } }`
+const benchSubscription = `subscription($after: String) { eventStream(after: $after, filter: {types: [ACCOUNT_CHANGED]}) { cursor type occurredAt subjectId payload } }`
 
 // subscribe opens n WebSockets with a subscription each.
 func (l *load) subscribe(ctx context.Context, n int) error {
@@ -108,6 +108,10 @@ func (l *load) subscribe(ctx context.Context, n int) error {
 		return err
 	}
 	l.audience = &audience{done: make(chan struct{}, 1)}
+	var head string // they want to hear of what comes
+	if err := l.do(ctx, `query { eventHead }`, nil, &head); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	var failed atomic.Pointer[error]
 	slots := make(chan struct{}, 32)
@@ -115,7 +119,7 @@ func (l *load) subscribe(ctx context.Context, n int) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := l.audience.join(ctx, strings.TrimPrefix(l.North, "http://"), l.bss.token); err != nil {
+			if err := l.audience.join(ctx, strings.TrimPrefix(l.North, "http://"), l.bss.token, head); err != nil {
 				failed.Store(&err)
 			}
 		})
@@ -157,7 +161,7 @@ func (l *load) tell(ctx context.Context, events, subscribers int) (answer loadAn
 }
 
 // join opens one WebSocket (RFC 6455), subscribes and reads on in the background.
-func (a *audience) join(ctx context.Context, addr, token string) error {
+func (a *audience) join(ctx context.Context, addr, token, head string) error {
 	conn, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -179,7 +183,7 @@ func (a *audience) join(ctx context.Context, addr, token string) error {
 	if _, text, err := readFrame(in); err != nil || !bytes.Contains(text, []byte("connection_ack")) {
 		return fmt.Errorf("%s: %w", text, errors.Join(errors.New("no connection_ack"), err))
 	}
-	send(conn, textFrame, values{"type": "subscribe", "id": "1", "payload": values{"query": benchSubscription}})
+	send(conn, textFrame, values{"type": "subscribe", "id": "1", "payload": values{"query": benchSubscription, "variables": values{"after": head}}})
 	// The answer to a ping says that the subscribe before it was read.
 	send(conn, textFrame, values{"type": "ping"})
 	if _, text, err := readFrame(in); err != nil || !bytes.Contains(text, []byte(`"pong"`)) {

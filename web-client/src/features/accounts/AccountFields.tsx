@@ -1,5 +1,6 @@
 import { Checkbox, Collapse, Form, Input, InputNumber, Select } from "antd";
 import { useWords } from "../../lib/i18n";
+import { useMay } from "../../lib/rights";
 import { clientTypes, serviceCodes } from "./values";
 import type { AccountValues } from "./values";
 
@@ -7,6 +8,8 @@ import type { AccountValues } from "./values";
 export function AccountFields({ create }: { readonly create: boolean }) {
   const words = useWords();
   const t = words.accounts;
+  // The identities are one list: whoever sees them masked cannot change one of them.
+  const may = useMay();
   const required = [{ required: true, message: words.session.required }];
   // A masked number is never sent, so it need not be one.
   const number = { pattern: /^(\+[1-9][0-9]{7,14}|\+?[0-9]*\*[0-9*]*)$/, message: t.numberRule };
@@ -36,7 +39,7 @@ export function AccountFields({ create }: { readonly create: boolean }) {
               <Item name="broadbandAccount" label={t.broadbandAccount}><Input maxLength={64} /></Item>
               <Item name="screenSerial" label={t.screenSerial}><Input maxLength={64} /></Item>
               <Item name="impi" label={t.impi} extra={create ? t.identityHelp : undefined}><Input maxLength={128} /></Item>
-              <Item name="impu" label={t.impu} extra={t.impuHelp}><Input.TextArea rows={2} /></Item>
+              <Item name="impu" label={t.impu} extra={t.impuHelp}><Input.TextArea rows={2} disabled={!create && !may("PII_READ")} /></Item>
               <Item name="sipPassword" label={t.sipPassword} extra={t.sipPasswordHelp}><Input.Password autoComplete="off" maxLength={128} /></Item>
               {create && <Item name="initialPassword" label={t.initialPassword} extra={t.initialPasswordHelp}><Input.Password autoComplete="off" maxLength={128} /></Item>}
             </div>

@@ -27,8 +27,9 @@ import (
 // open is a house whose door listens, with the limits that cmd sets on a request, and whose log runs.
 type open struct {
 	*house
-	door *graph.Door
-	url  string
+	door   *graph.Door
+	url    string
+	client *http.Client
 
 	mu          sync.Mutex
 	connections map[net.Conn]struct{}
@@ -36,7 +37,7 @@ type open struct {
 
 func (h *house) open(limits transport.Limits) *open {
 	h.Helper()
-	o := &open{house: h, connections: map[net.Conn]struct{}{}}
+	o := &open{house: h, client: http.DefaultClient, connections: map[net.Conn]struct{}{}}
 	config := h.config
 	config.Streams = limits
 	var err error
@@ -114,7 +115,9 @@ func (o *open) inTx(f func(tx *store.Tx) error) {
 }
 
 // append adds n events to the log in one transaction; it does not wait until they are numbered.
-func (o *open) append(n int) { o.appendOf(n, models.AccountChanged, models.Subject{Kind: models.KindAccount, ID: models.NewID()}, "", "x") }
+func (o *open) append(n int) {
+	o.appendOf(n, models.AccountChanged, models.Subject{Kind: models.KindAccount, ID: models.NewID()}, "", "x")
+}
 
 func (o *open) appendOf(n int, kind models.EventType, subject models.Subject, region, code string) {
 	o.inTx(func(tx *store.Tx) error {
@@ -171,7 +174,7 @@ func (o *open) dial(subprotocols ...string) *socket {
 	if subprotocols == nil {
 		subprotocols = []string{"graphql-transport-ws"}
 	}
-	conn, response, err := websocket.Dial(o.Context(), o.url, &websocket.DialOptions{Subprotocols: subprotocols})
+	conn, response, err := websocket.Dial(o.Context(), o.url, &websocket.DialOptions{Subprotocols: subprotocols, HTTPClient: o.client})
 	if err != nil {
 		o.Fatal(err, response)
 	}
@@ -287,7 +290,7 @@ func (o *open) sse(ctx context.Context, token, query string, variables map[strin
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	return http.DefaultClient.Do(r)
+	return o.client.Do(r)
 }
 
 // sent is one event of a stream.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -308,23 +309,26 @@ func (o *open) moving(step time.Duration) (stop func()) {
 // A peer who does not read is cut; it holds up nobody and may go on after its last cursor.
 func TestASlowPeerIsCut(t *testing.T) {
 	h := onSQLite(t, false)
-	o := h.open(transport.Limits{Write: 300 * time.Millisecond})
-	slow, quick := o.connect(o.bss), o.connect(o.bss)
+	o := h.open(transport.Limits{Write: 500 * time.Millisecond})
+	o.client = narrow()
+	slow := o.connect(o.bss)
 	const wide = `subscription($after: String) { eventStream(after: $after) { cursor payload } }`
-	slow.subscribe("x", wide, nil)
-	quick.subscribe("x", wide, nil)
 	silent, err := o.sse(t.Context(), o.bss, wide, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Body.Close()
-	slow.SetReadLimit(1 << 24)
-	const each, rounds = 100, 60
+	o.client = http.DefaultClient
+	quick := o.connect(o.bss)
+	slow.subscribe("x", wide, nil)
+	quick.subscribe("x", wide, nil)
+	const each, rounds = 10, 40
 	for range rounds { // more than the buffers of a connection hold
-		o.appendOf(each, models.AccountChanged, models.Subject{Kind: models.KindAccount, ID: models.NewID()}, "", strings.Repeat("x", 2000))
+		o.appendOf(each, models.AccountChanged, models.Subject{Kind: models.KindAccount, ID: models.NewID()}, "", strings.Repeat("x", 8000))
 		quick.cursors("x", each)
 	}
 	all := o.settled()
+	storetest.Eventually(t, "the others are cut", func() bool { return o.log.Followers() == 1 })
 	var first []string
 	for {
 		m, err := slow.receive()
@@ -345,6 +349,17 @@ func TestASlowPeerIsCut(t *testing.T) {
 	if err := o.events(silent.Body, func(sent) bool { n++; return true }); n == 0 || n == len(all) {
 		t.Errorf("the silent stream got %d of %d, %v", n, len(all), err)
 	}
+}
+
+// narrow is a client whose system keeps little of what it has not read.
+func narrow() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if tcp, ok := c.(*net.TCPConn); ok {
+			err = tcp.SetReadBuffer(8 << 10)
+		}
+		return c, err
+	}}}
 }
 
 func TestConnectionsAreLimited(t *testing.T) {

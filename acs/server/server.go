@@ -215,6 +215,9 @@ func each(entries []*entry, f func(*entry)) {
 func (s *Server) end(e *entry, cause error, outcome Outcome) {
 	e.gone = true
 	s.table.remove(e)
+	if e.ended.Load() { // well: it was only kept for a lost answer
+		return
+	}
 	s.report(e, outcome)
 	ctx, cancel := context.WithTimeout(e.as(context.Background()), postTime)
 	defer cancel()

@@ -60,7 +60,7 @@ func Start() (*Server, error) {
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	run := exec.Command("sh", "-c", keeper, "keeper", daemon, "--no-defaults", "--datadir="+data, "--user="+me.Username,
-		"--socket="+filepath.Join(dir, "s"), "--port="+port, "--bind-address=127.0.0.1",
+		"--tmpdir="+dir, "--socket="+filepath.Join(dir, "s"), "--port="+port, "--bind-address=127.0.0.1",
 		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--skip-name-resolve",
 		"--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M", "--max-connections=2000", "--performance-schema=OFF")
 	run.Env = append(os.Environ(), "DIR="+dir)

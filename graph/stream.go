@@ -137,6 +137,7 @@ type eventStream struct {
 	origin   models.Origin
 	follower *events.Follower
 	shape    *shape
+	wake     func()
 
 	mu      sync.Mutex
 	refused error // the document is not allowed any more
@@ -173,7 +174,7 @@ func (c *session) Subscribe(ctx context.Context, operation *graphql.OperationCon
 	if len(fields) != 1 || fields[0].Name != "eventStream" {
 		return refuse(models.E(validationFailed, "a subscription has one field of the schema"))
 	}
-	s := &eventStream{session: c, origin: models.OriginFrom(ctx)}
+	s := &eventStream{session: c, origin: models.OriginFrom(ctx), wake: wake}
 	open := source(func(ctx context.Context, f events.Filter, argument string) (<-chan *types.Event, error) {
 		if after != "" {
 			argument = after
@@ -209,6 +210,7 @@ func (s *eventStream) judgeAgain() {
 		s.mu.Lock()
 		s.refused = err
 		s.mu.Unlock()
+		s.wake()
 	}
 	s.follower.As(models.ActorFrom(ctx))
 }

@@ -69,6 +69,7 @@ func (h *house) open(limits transport.Limits) *open {
 		if err := o.door.Close(closing); err != nil {
 			h.Error(err)
 		}
+		o.client.CloseIdleConnections()
 		server.Close()
 		stop()
 		running.Wait()
@@ -294,9 +295,6 @@ func (o *open) sse(ctx context.Context, token, query string, variables map[strin
 }
 
 // sent is one event of a stream.
-type sent struct {
-	event, id, data string
-	body            map[string]any
-}
+type sent struct{ event, id, data string }
 
 var errOver = errors.New("the stream ended")

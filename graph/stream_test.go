@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"go.uber.org/goleak"
 
 	"github.com/softacs/softacs/graph"
 	"github.com/softacs/softacs/graph/transport"
@@ -234,6 +235,11 @@ func TestStreamsMissNothing(t *testing.T) {
 	})
 }
 
+// TestMain finds out whether anything is left running once all is closed, but for what GORM never ends: a loop of each store's statement cache.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
+}
+
 // A token that ends, ends what was opened with it, and whoever loses a right loses what needs it.
 func TestStreamsEndWithTheirRights(t *testing.T) {
 	h := onSQLite(t, false)
@@ -318,6 +324,7 @@ func TestASlowPeerIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Body.Close()
+	defer o.client.CloseIdleConnections()
 	o.client = http.DefaultClient
 	quick := o.connect(o.bss)
 	slow.subscribe("x", wide, nil)

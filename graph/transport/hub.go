@@ -28,7 +28,10 @@ type Limits struct {
 	Operation time.Duration
 }
 
-const checkEvery = time.Second
+const (
+	checkEvery = time.Second
+	checkTime  = 5 * time.Second // for all of them, should the database be slow
+)
 
 func (l Limits) withDefaults() Limits {
 	l.Connections = orElse(l.Connections, 25_000)
@@ -195,9 +198,11 @@ func (h *Hub) all() []connection {
 func (h *Hub) checkAll(ctx context.Context) {
 	for h.clock.Wait(ctx, checkEvery) == nil {
 		now := h.clock.Now()
+		round, cancel := context.WithTimeout(ctx, checkTime)
 		for _, c := range h.all() {
-			c.check(ctx, now)
+			c.check(round, now)
 		}
+		cancel()
 	}
 }
 
@@ -236,7 +241,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	return err
 }
 
-// retryAfter says it in the header that HTTP has for it.
+// statusOfLimit is the status of an error of enter, whose header it sets.
 func statusOfLimit(w http.ResponseWriter, err error) int {
 	w.Header().Set("Retry-After", "5")
 	if errors.Is(err, errPerActor) {

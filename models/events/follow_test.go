@@ -9,11 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 )
+
+// TestMain finds out whether anything is left running once all is closed, but for what GORM never ends: a loop of each store's statement cache.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
+}
 
 // reader is a follower that waits for what it is woken for.
 type reader struct {

@@ -28,17 +28,24 @@ type SSE struct {
 	Caller func(ctx context.Context) Caller
 }
 
-// Supports tells whether the request asks for a stream of events.
+// Supports tells whether the request asks for a stream of events and would not take an answer in JSON: browsers' libraries name both for a
+// query, whose answer may have to set a cookie.
 func (SSE) Supports(r *http.Request) bool {
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return false
 	}
+	stream := false
 	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		if media, parameters, err := mime.ParseMediaType(part); err == nil && media == eventStream && parameters["q"] != "0" {
-			return true
+		media, parameters, err := mime.ParseMediaType(part)
+		switch {
+		case err != nil, parameters["q"] == "0":
+		case media == eventStream:
+			stream = true
+		case media == responseJSON, media == plainJSON:
+			return false
 		}
 	}
-	return false
+	return stream
 }
 
 // Do answers one request; its context ends when the client has gone.

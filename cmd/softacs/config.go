@@ -293,7 +293,9 @@ func keyOfVariable(name string, known []string) (string, error) {
 
 // nearest is the candidate with the smallest edit distance.
 func nearest(word string, candidates []string) string {
-	return slices.MinFunc(candidates, func(a, b string) int { return cmp.Compare(levenshtein.ComputeDistance(word, a), levenshtein.ComputeDistance(word, b)) })
+	return slices.MinFunc(candidates, func(a, b string) int {
+		return cmp.Compare(levenshtein.ComputeDistance(word, a), levenshtein.ComputeDistance(word, b))
+	})
 }
 
 // complete fills in what lab mode adds and checks what would only fail later.

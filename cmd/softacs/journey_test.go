@@ -68,7 +68,7 @@ func TestJourney(t *testing.T) {
 		want := []string{
 			"ACCOUNT_CREATED account.created ACTIVE", "PASSWORD_CHANGED password.requested ONE_TIME", "SMS_STATE_CHANGED sms.queued QUEUED",
 			"SMS_STATE_CHANGED sms.submitted SUBMITTED", "SMS_STATE_CHANGED sms.delivered DELIVERED",
-			"DEVICE_INFORM client.authenticated", "BINDING_CHANGED client.bound PENDING", "CONFIGURATION_CHANGED config.pending PENDING",
+			"DEVICE_REGISTERED device.registered", "DEVICE_INFORM client.authenticated", "BINDING_CHANGED client.bound PENDING", "CONFIGURATION_CHANGED config.pending PENDING",
 			"DEVICE_REACHABILITY_CHANGED client.online ONLINE", "CONFIGURATION_CHANGED config.applied APPLIED", "BINDING_CHANGED client.bound ACTIVE",
 			"ACCOUNT_CHANGED account.changed ACTIVE", "CONFIGURATION_CHANGED config.pending PENDING", "CONFIGURATION_CHANGED config.applied APPLIED",
 		}

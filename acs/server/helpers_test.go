@@ -66,7 +66,7 @@ func (d *door) run() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = d.Run(ctx)
+		d.Run(ctx)
 	}()
 	d.t.Cleanup(func() {
 		cancel()

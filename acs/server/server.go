@@ -169,11 +169,10 @@ const (
 )
 
 // Run ends the sessions whose time is over, until ctx ends.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context) {
 	for s.clock.Wait(ctx, reapEvery) == nil {
 		s.reap()
 	}
-	return nil
 }
 
 func (s *Server) reap() {

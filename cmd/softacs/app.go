@@ -171,7 +171,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 // runLoops starts what works in the background until endLoops.
 func (a *app) runLoops(ctx context.Context) {
 	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.clean, a.reap} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.clean, a.acs.Run} {
 		a.background.Go(func() { loop(ctx) })
 	}
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
@@ -328,11 +328,4 @@ func isLoopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// reap ends sessions that went silent.
-func (a *app) reap(ctx context.Context) {
-	if err := a.acs.Run(ctx); err != nil && ctx.Err() == nil {
-		slog.ErrorContext(ctx, "the sessions are no longer watched", "error", err)
-	}
 }

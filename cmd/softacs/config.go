@@ -16,7 +16,10 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/passwords"
 )
 
 // Config is every setting (docs/operations.md lists them). Durations are in seconds.
@@ -85,36 +88,16 @@ type I4 struct {
 		ChallengeTTL    int  `koanf:"challengeTtl"`
 	} `koanf:"auth"`
 	GetPwd struct {
-		TTL        int    `koanf:"ttl"`
-		Length     int    `koanf:"length"`
-		Alphabet   string `koanf:"alphabet"`
-		BindDevice bool   `koanf:"bindDevice"`
-		Pad        int    `koanf:"padMilliseconds"`
-		Limits     struct {
-			NumberSeconds   int `koanf:"numberSeconds"`
-			NumberDay       int `koanf:"numberDay"`
-			MDNDay          int `koanf:"mdnDay"`
-			Device10Min     int `koanf:"device10min"`
-			DeviceDay       int `koanf:"deviceDay"`
-			IPHour          int `koanf:"ipHour"`
-			GlobalPerSecond int `koanf:"globalPerSecond"`
-		} `koanf:"limits"`
+		TTL        int            `koanf:"ttl"`
+		Length     int            `koanf:"length"`
+		Alphabet   string         `koanf:"alphabet"`
+		BindDevice bool           `koanf:"bindDevice"`
+		Pad        int            `koanf:"padMilliseconds"`
+		Limits     PasswordLimits `koanf:"limits"`
 	} `koanf:"getpwd"`
-	Lockout struct {
-		Tries       int `koanf:"tries"`
-		Minutes     int `koanf:"minutes"`
-		MaxHours    int `koanf:"maxHours"`
-		AccountHour int `koanf:"accountHour"`
-		DeviceHour  int `koanf:"deviceHour"`
-		IPHour      int `koanf:"ipHour"`
-	} `koanf:"lockout"`
-	Limits struct {
-		Sessions         int `koanf:"sessions"`
-		L0PerMinuteIP    int `koanf:"l0PerMinuteIp"`
-		L0PerSecond      int `koanf:"l0PerSecond"`
-		HeartbeatSeconds int `koanf:"heartbeatSeconds"`
-	} `koanf:"limits"`
-	Device struct {
+	Lockout Lockout    `koanf:"lockout"`
+	Limits  DoorLimits `koanf:"limits"`
+	Device  struct {
 		Max      map[string]int `koanf:"max"`
 		Conflict string         `koanf:"conflict"`
 	} `koanf:"device"`
@@ -136,6 +119,35 @@ type I4 struct {
 	} `koanf:"services"`
 }
 
+// PasswordLimits are those of GETPWD (i4.md B.1).
+type PasswordLimits struct {
+	NumberSeconds   int `koanf:"numberSeconds"`
+	NumberDay       int `koanf:"numberDay"`
+	MDNDay          int `koanf:"mdnDay"`
+	Device10Min     int `koanf:"device10min"`
+	DeviceDay       int `koanf:"deviceDay"`
+	IPHour          int `koanf:"ipHour"`
+	GlobalPerSecond int `koanf:"globalPerSecond"`
+}
+
+// Lockout is what wrong proofs lead to (i4.md C.3).
+type Lockout struct {
+	Tries       int `koanf:"tries"`
+	Minutes     int `koanf:"minutes"`
+	MaxHours    int `koanf:"maxHours"`
+	AccountHour int `koanf:"accountHour"`
+	DeviceHour  int `koanf:"deviceHour"`
+	IPHour      int `koanf:"ipHour"`
+}
+
+// DoorLimits are those of the south door.
+type DoorLimits struct {
+	Sessions         int `koanf:"sessions"`
+	L0PerMinuteIP    int `koanf:"l0PerMinuteIp"`
+	L0PerSecond      int `koanf:"l0PerSecond"`
+	HeartbeatSeconds int `koanf:"heartbeatSeconds"`
+}
+
 // Heartbeat is how often a client type is to be heard of.
 type Heartbeat struct {
 	Interval int `koanf:"interval"`
@@ -149,17 +161,16 @@ func defaultConfig() (c Config) {
 	c.I4.Session.Timeout, c.I4.Session.MaxDuration, c.I4.Session.MaxRoundTrips = 40, 300, 64
 	c.I4.HTTP.Digest.SHA256, c.I4.HTTP.Digest.NonceTTL, c.I4.HTTP.Digest.NonceRing = true, 300, 1<<20
 	c.I4.Number.Country, c.I4.Number.Area = "86", "21"
-	c.I4.Auth.AntiEnumeration, c.I4.Auth.Iterations, c.I4.Auth.ChallengeTTL = true, 100_000, 60
+	p, door, policy := passwords.Defaults(), server.DefaultLimits, bindings.DefaultPolicy()
+	c.I4.Auth.AntiEnumeration, c.I4.Auth.Iterations, c.I4.Auth.ChallengeTTL = true, p.Iterations, 60
 	g := &c.I4.GetPwd
-	g.TTL, g.Length, g.Alphabet, g.BindDevice, g.Pad = 600, 8, "23456789ABCDEFGHJKMNPQRSTUVWXYZ", true, 300
-	g.Limits.NumberSeconds, g.Limits.NumberDay, g.Limits.MDNDay = 60, 5, 5
-	g.Limits.Device10Min, g.Limits.DeviceDay, g.Limits.IPHour, g.Limits.GlobalPerSecond = 3, 10, 20, 50
-	l := &c.I4.Lockout
-	l.Tries, l.Minutes, l.MaxHours, l.AccountHour, l.DeviceHour, l.IPHour = 5, 15, 24, 20, 10, 50
-	c.I4.Limits.Sessions, c.I4.Limits.L0PerMinuteIP, c.I4.Limits.L0PerSecond, c.I4.Limits.HeartbeatSeconds = 20_000, 30, 200, 30
-	c.I4.Device.Max = map[string]int{"PC": 1, "Mobile": 1, "MagicScreen": 1}
-	c.I4.Device.Conflict = "replace-on-otp"
-	c.I4.SMS.Template = "【天翼宽带多媒体】客户端登录密码：{otp}，{min}分钟内有效，请勿告诉他人。"
+	g.TTL, g.Length, g.Alphabet, g.BindDevice, g.Pad = int(p.OTPTTL.Seconds()), p.OTPLength, p.OTPAlphabet, p.BindDevice, 300
+	g.Limits, c.I4.Lockout, c.I4.SMS.Template = PasswordLimits(p.Limits), Lockout(p.Lockout), p.Template
+	c.I4.Limits = DoorLimits{Sessions: 20_000, L0PerMinuteIP: door.L0PerMinuteIP, L0PerSecond: door.L0PerSecond, HeartbeatSeconds: door.HeartbeatSeconds}
+	c.I4.Device.Conflict, c.I4.Device.Max = string(policy.Conflict), map[string]int{}
+	for t, n := range policy.Max {
+		c.I4.Device.Max[t.Wire()] = n
+	}
 	return c
 }
 

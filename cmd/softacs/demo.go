@@ -49,7 +49,9 @@ func (cmd demoCommand) Run(ctx context.Context) error {
 	fmt.Printf("\nThe web client is at %s/ and GraphiQL at %[1]s/graphiql/\n  people sign in as admin with the password %s,\n  programs get a token: curl -u %s:%s -d grant_type=client_credentials %s/oauth/token\nThe database, the keys and the SMS are in %s until the demo ends (Ctrl-C).\n\n",
 		north, demoPassword.Reveal(), demoClient, demoSecret.Reveal(), north, folder)
 	var wg sync.WaitGroup
-	err = cmd.play(ctx, &bss{north: north, id: demoClient, secret: demoSecret}, "http://"+a.southAddr.Addr().String()+"/acs", filepath.Join(folder, "sms.jsonl"), &wg)
+	playing, end := context.WithCancel(ctx)
+	err = cmd.play(playing, &bss{north: north, id: demoClient, secret: demoSecret}, "http://"+a.southAddr.Addr().String()+"/acs", filepath.Join(folder, "sms.jsonl"), &wg)
+	end() // the clients, too, when the play broke off
 	wg.Wait()
 	if stopped := a.stop(ctx); err == nil {
 		err = stopped

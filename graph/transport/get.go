@@ -25,12 +25,7 @@ func (GET) Supports(r *http.Request) bool { return r.Method == http.MethodGet }
 // Do answers one request.
 func (t GET) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	media, acceptable := negotiate(r.Header.Values("Accept"))
-	refuse := func(status int, err error) {
-		write(ctx, w, media, status, exec.DispatchError(ctx, listOf(err)), true)
-	}
+	media, acceptable, refuse := begin(w, r, exec)
 	if !acceptable {
 		refuse(http.StatusNotAcceptable, malformed("answers are "+responseJSON+" or "+plainJSON))
 		return

@@ -37,18 +37,23 @@ type POST struct {
 
 var _ graphql.Transport = POST{}
 
+// begin chooses the media type of the answer, whichever it will be, and returns how to refuse the request in it.
+func begin(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (media string, acceptable bool, refuse func(status int, err error)) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	media, acceptable = negotiate(r.Header.Values("Accept"))
+	return media, acceptable, func(status int, err error) {
+		write(r.Context(), w, media, status, exec.DispatchError(r.Context(), listOf(err)), true)
+	}
+}
+
 // Supports tells whether the request is a POST.
 func (POST) Supports(r *http.Request) bool { return r.Method == http.MethodPost }
 
 // Do answers one request.
 func (t POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	media, acceptable := negotiate(r.Header.Values("Accept"))
-	refuse := func(status int, err error) {
-		write(ctx, w, media, status, exec.DispatchError(ctx, listOf(err)), true)
-	}
+	media, acceptable, refuse := begin(w, r, exec)
 	if !t.Supports(r) {
 		w.Header().Set("Allow", "GET, POST")
 		refuse(http.StatusMethodNotAllowed, malformed("GraphQL is served over POST and, for queries, GET"))

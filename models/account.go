@@ -75,10 +75,37 @@ type Account struct {
 	ClientTypes      Doc[[]ClientType]
 	Services         Doc[[]ServiceFeature]
 	MaxDevices       int
+	TerminatedAt     Time
 }
 
 // Includes tells whether the subscription has that client type.
 func (a *Account) Includes(t ClientType) bool { return slices.Contains(a.ClientTypes.V, t) }
+
+// SuspendReason says why an account is suspended. Several may be in force; the account is ACTIVE again when the last is lifted.
+type SuspendReason string
+
+// The reasons of the schema.
+const (
+	SuspendCustomerRequest SuspendReason = "CUSTOMER_REQUEST"
+	SuspendNonPayment      SuspendReason = "NON_PAYMENT"
+	SuspendFraud           SuspendReason = "FRAUD"
+	SuspendRegulatory      SuspendReason = "REGULATORY"
+	SuspendMaintenance     SuspendReason = "MAINTENANCE"
+)
+
+// Suspension is one reason in force.
+type Suspension struct {
+	AccountID ID            `gorm:"primaryKey"`
+	Reason    SuspendReason `gorm:"primaryKey"`
+	Since     Time
+	ByKind    ActorKind
+	ByID      ID
+	ByName    string
+	Note      string
+}
+
+// TableName is account_suspensions.
+func (Suspension) TableName() string { return "account_suspensions" }
 
 // AccountIMPU is one public identity of an account; the identity is unique among live accounts.
 type AccountIMPU struct {

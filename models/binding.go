@@ -18,6 +18,8 @@ type BindingMethod string
 const (
 	ByOneTimePassword BindingMethod = "ONE_TIME_PASSWORD"
 	ByPassword        BindingMethod = "PASSWORD"
+	ByNetwork         BindingMethod = "NETWORK" // the operator's network vouched for the number (i4.md B.3)
+	BySMS             BindingMethod = "SMS"     // a code sent to the mobile itself
 	ByOperator        BindingMethod = "OPERATOR"
 )
 

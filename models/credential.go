@@ -11,6 +11,10 @@ const (
 	InitialPassword CredentialKind = "initial"
 	// LongTermPassword is the customer's own password.
 	LongTermPassword CredentialKind = "password"
+	// LoginCode is the code of a mobile's first authentication (i4.md B.3); it proves purpose=mobile only.
+	LoginCode CredentialKind = "code"
+	// ResetCode is what an operator's reset sends: a one-time password bound to no device until its first use (resolutions 37).
+	ResetCode CredentialKind = "reset"
 )
 
 // PasswordState is what the north sees of an account's verifiers (resolutions 1).
@@ -37,6 +41,8 @@ type Credential struct {
 	BindingID ID
 	ExpiresAt Time // zero: never
 	UsedAt    Time
+	// Failures counts wrong proofs of a LoginCode.
+	Failures  int
 	CreatedAt Time `gorm:"autoCreateTime:false"`
 }
 
@@ -67,6 +73,45 @@ type Lockout struct {
 	WindowStart Time
 	LockedUntil Time
 	Level       int // how often it was locked in a row: the lock doubles
+	// AccountID is whose failures these are, so that unlocking the account finds them; zero for an unknown number.
+	AccountID ID
+}
+
+// PasswordChange is one CHANGEPWD as it was answered (i4.md B.5). The old verifier stays for the grace time, only to answer the same RequestId
+// of the same device again when the final answer was lost.
+type PasswordChange struct {
+	ID         ID `gorm:"primaryKey"`
+	DeviceKey  DeviceKey
+	RequestID  string
+	AccountID  ID
+	Status     string
+	Salt       []byte
+	Iterations int
+	StoredKey  Sealed
+	ServerKey  Sealed
+	CreatedAt  Time `gorm:"autoCreateTime:false"`
+}
+
+// MobileIdentity is which subscriber a mobile client was identified as, and by which SIM (i4.md B.3).
+type MobileIdentity struct {
+	DeviceID     ID     `gorm:"primaryKey"`
+	MDN          Number `gorm:"column:mdn"`
+	IMSI         Sealed `gorm:"column:imsi"`
+	Method       BindingMethod
+	IdentifiedAt Time
+}
+
+// UsedToken is a network token that was used once (i4.md C.7); Hash is its SHA-256.
+type UsedToken struct {
+	Hash  []byte `gorm:"primaryKey"`
+	Until Time
+}
+
+// AssertedNumber is a number that the network asserted by an SMS of the mobile itself, which carried the ClientNonce (i4.md B.3, mo-sms).
+type AssertedNumber struct {
+	Nonce string `gorm:"primaryKey"`
+	MDN   Number `gorm:"column:mdn"`
+	Until Time
 }
 
 // ClientNonce is a nonce that was judged, right or wrong (resolutions 3).

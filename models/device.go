@@ -102,6 +102,8 @@ type Device struct {
 	// Revoked: the binding was replaced or removed; the right credentials admit only to L0 and Status 12 (resolutions 11).
 	Revoked        bool
 	ReauthRequired bool
+	// MustChangePassword: it authenticated with a one-time password and gets no service before CHANGEPWD (Status 15).
+	MustChangePassword bool
 
 	// AccountID, AccountState and Region are those of the account of the newest binding that is not removed.
 	AccountID    ID
@@ -119,6 +121,9 @@ type Device struct {
 	HeartbeatSeconds int
 	LoginSessionID   string
 	LoginAt          Time
+	// LogoutAt and LogoutReason are those of the login session; zero while it lasts.
+	LogoutAt     Time
+	LogoutReason string
 	// ReportHash fingerprints the last reported parameters, so that an unchanged report writes nothing.
 	ReportHash int64
 }
@@ -142,6 +147,36 @@ type DevicePresence struct {
 	LastBootAt       Time
 	IPAddress        string `gorm:"column:ip_address"`
 	ClockSkewSeconds int64
+	// ExpiresAt is when the device counts as gone if nothing is heard of it: LastInformAt + missed heartbeats + grace; zero: not watched.
+	ExpiresAt Time
+	// DeferredTo is the end of the newest outage of the platform that ExpiresAt already makes up for.
+	DeferredTo Time
+}
+
+// ReachabilityChange is one line of a device's presence history (i4.md B.6).
+type ReachabilityChange struct {
+	ID             ID `gorm:"primaryKey"`
+	DeviceID       ID
+	At             Time
+	State          Reachability
+	PreviousState  Reachability
+	Reason         string
+	LoginSessionID string
+	// DurationSeconds is how long the previous state lasted; 0 if that is not known.
+	DurationSeconds int64
+}
+
+// Beat is the platform's own sign of life, so that its absence is not taken for the devices' (i4.md B.6). FrozenAt: expiry is frozen since then.
+type Beat struct {
+	Name     string `gorm:"primaryKey"`
+	At       Time
+	FrozenAt Time
+}
+
+// Outage is a time in which the platform could not be heard by any device.
+type Outage struct {
+	EndedAt Time `gorm:"primaryKey;autoIncrement:false"`
+	BeganAt Time
 }
 
 // TableName is device_presence.

@@ -15,6 +15,8 @@ const (
 	KindRole       Kind = "Role"
 	KindAPIClient  Kind = "ApiClient"
 	KindEvent      Kind = "Event"
+	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
+	KindPlatform Kind = "Platform"
 )
 
 // Subject names a row of any kind.

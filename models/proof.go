@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -56,7 +57,7 @@ type AuthMessage struct {
 	DeviceKey   DeviceKey
 	ClientType  ClientType
 	ClientNonce string // 32 lower-case hex
-	ServerNonce string // 32 lower-case hex
+	ServerNonce string // 32 lower-case hex; "-" in timestamp mode
 	Timestamp   string // exactly as transmitted
 }
 
@@ -88,6 +89,33 @@ func (v Verifier) Accepts(proof string, m AuthMessage) bool {
 func (v Verifier) ServerProof(m AuthMessage) string {
 	proof := mac(v.ServerKey[:], m.String())
 	return hex.EncodeToString(proof[:])
+}
+
+// ClientKey recovers the client's key from a proof of m that v accepts; false if it does not.
+func (v Verifier) ClientKey(proof string, m AuthMessage) (key [32]byte, ok bool) {
+	if !v.Accepts(proof, m) {
+		return key, false
+	}
+	given, _ := hex.DecodeString(proof) // Accepts has read it
+	key = mac(v.StoredKey[:], m.String())
+	subtle.XORBytes(key[:], key[:], given)
+	return key, true
+}
+
+// VerifierMAC protects a new verifier on its way: AU.NewVerifierMac, 64 lower-case hex digits, keyed from the ClientKey of the old password
+// (i4.md C.2.3).
+func VerifierMAC(clientKey [32]byte, m AuthMessage, salt []byte, iterations int, v Verifier) string {
+	key := mac(clientKey[:], "I4 verifier mac")
+	sum := mac(key[:], strings.Join([]string{m.String(), hex.EncodeToString(salt), strconv.Itoa(iterations),
+		hex.EncodeToString(v.StoredKey[:]), hex.EncodeToString(v.ServerKey[:])}, "|"))
+	return hex.EncodeToString(sum[:])
+}
+
+// TimestampSalt is the salt of every verifier where timestamp mode is on (i4.md C.2.4): it follows from the number, so that a client needs no
+// challenge.
+func TimestampSalt(number Number, realm string) []byte {
+	sum := sha256.Sum256([]byte("I4-SALT-1|" + string(number) + "|" + realm))
+	return sum[:16]
 }
 
 func mac(key []byte, text string) (sum [32]byte) {

@@ -61,6 +61,57 @@ func TestProofVectors(t *testing.T) {
 	}
 }
 
+// The vectors of i4.md C.2.6, timestamp mode and change of the password.
+func TestChangeAndTimestampVectors(t *testing.T) {
+	t.Parallel()
+	key := models.DeviceKeyOf("00005E", "IMSPC", "7f3c0a9e5b1d4c2e8a6f90b1c2d3e4f5")
+	stamped := models.AuthMessage{
+		Purpose: models.ToRegister, Number: "862162345678", DeviceKey: key, ClientType: models.PC,
+		ClientNonce: "0a1b2c3d4e5f60718293a4b5c6d7e8f9", ServerNonce: "-", Timestamp: "2012-01-10T01:31:00Z",
+	}
+	salt := models.TimestampSalt("862162345678", "i4.example.net")
+	keys, err := models.DeriveProofKeys(vectorPassword, salt, 100_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := models.AuthMessage{
+		Purpose: models.ToChangePassword, Number: "862162345678", DeviceKey: key, ClientType: models.PC,
+		ClientNonce: "91a2b3c4d5e6f708192a3b4c5d6e7f80", ServerNonce: "0badc0de0badc0de1234567890abcdef", Timestamp: "2012-01-12T06:00:05Z",
+	}
+	oldSalt, _ := hex.DecodeString(vectorSalt)
+	old, err1 := models.DeriveProofKeys(vectorPassword, oldSalt, 100_000)
+	newSalt, _ := hex.DecodeString("8899aabbccddeeff0011223344556677")
+	fresh, err2 := models.DeriveProofKeys("Blue-Kite-42!", newSalt, 100_000)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	const (
+		message = "I4-AUTH-1|changepwd|862162345678|00005E-IMSPC-7f3c0a9e5b1d4c2e8a6f90b1c2d3e4f5|PC|91a2b3c4d5e6f708192a3b4c5d6e7f80|0badc0de0badc0de1234567890abcdef|2012-01-12T06:00:05Z"
+		proof   = "1953f69530d1f685eae41489cb2a77fe862bf80b6d151cb2f27e1a18adec8c6b"
+	)
+	client, accepted := old.Verifier.ClientKey(proof, change)
+	if !accepted || client != old.ClientKey {
+		t.Error("the ClientKey does not follow from the proof")
+	}
+	if _, accepted := fresh.Verifier.ClientKey(proof, change); accepted {
+		t.Error("another verifier accepts the proof")
+	}
+	for name, pair := range map[string][2]string{
+		"ts_salt":           {hex.EncodeToString(salt), "436de6c7398018a54a25929cf1cb5e3d"},
+		"ts_StoredKey":      {hex.EncodeToString(keys.StoredKey[:]), "06847ac8e60d535e3a4a1eca297649feda6d9cf9ab3ec6d8ce81b5bab0b1b0ea"},
+		"ts_Proof":          {keys.Proof(stamped), "3ad3abc03535621e8808e5f90ae64e4c985fd06f276ea4214a21075e7037c445"},
+		"cp_AuthMessage":    {change.String(), message},
+		"cp_newStoredKey":   {hex.EncodeToString(fresh.StoredKey[:]), "5040f7f94f30605281e0cc550476cc66de0c658692dd11059fa9d387fd4c7ff3"},
+		"cp_newServerKey":   {hex.EncodeToString(fresh.ServerKey[:]), "f092f4ec5d22217b9ebfa529165bfa0b9317f08cb30864c733e35b33a4ebae13"},
+		"cp_Proof":          {old.Proof(change), proof},
+		"cp_NewVerifierMac": {models.VerifierMAC(client, change, newSalt, 100_000, fresh.Verifier), "48fb9100fc23c286c4dba4e701f1e7f41c740190ff011d819fac8b86b02fc701"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s = %s, want %s", name, pair[0], pair[1])
+		}
+	}
+}
+
 func TestPasswordsAreComparedInNormalForm(t *testing.T) {
 	t.Parallel()
 	composed, err1 := models.DeriveProofKeys("Caf\u00e9-42!!", make([]byte, 16), 1000)

@@ -34,10 +34,12 @@ type SmsMessage struct {
 	Purpose        SmsPurpose
 	State          SmsState
 	ProviderStatus string
-	Attempts       int
-	QueuedAt       Time
-	NextAt         Time
-	ExpiresAt      Time
-	SubmittedAt    Time
-	FinalAt        Time
+	// ProviderID is the SMS centre's name for the message, which its receipt carries.
+	ProviderID  string
+	Attempts    int
+	QueuedAt    Time
+	NextAt      Time
+	ExpiresAt   Time
+	SubmittedAt Time
+	FinalAt     Time
 }

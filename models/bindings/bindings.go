@@ -109,14 +109,51 @@ func Confirm(tx *store.Tx, device models.ID) (*models.Binding, error) {
 	return b, changed(tx, b, a, "client.bound", "")
 }
 
-// Reason says why a binding ended; it is payload.reason of the event.
+// Reason says why a binding ended or was suspended; it is payload.reason of the event.
 type Reason string
 
 // The reasons that exist so far.
 const (
-	Replaced Reason = "REPLACED" // another device took over
-	moved    Reason = "MOVED"    // the device went to another account
+	Replaced  Reason = "REPLACED"  // another device took over
+	Suspended Reason = "SUSPENDED" // its account is
+	Closed    Reason = "CLOSED"    // its account is
+	moved     Reason = "MOVED"     // the device went to another account
 )
+
+// Suspend takes the service from a live binding until Resume, with the event client.suspended. A binding that is suspended already, or removed,
+// stays as it is.
+func Suspend(tx *store.Tx, b *models.Binding, reason Reason) error {
+	if b.State != models.BindingActive && b.State != models.BindingPending {
+		return nil
+	}
+	return turn(tx, b, models.BindingSuspended, "client.suspended", reason)
+}
+
+// Resume gives a suspended binding back: ACTIVE, or PENDING if its device never confirmed what it was sent, with the event client.resumed.
+// A binding in any other state stays as it is.
+func Resume(tx *store.Tx, b *models.Binding) error {
+	if b.State != models.BindingSuspended {
+		return nil
+	}
+	to := models.BindingActive
+	if b.ConfirmedAt.IsZero() {
+		to = models.BindingPending
+	}
+	return turn(tx, b, to, "client.resumed", "")
+}
+
+// turn moves b to another state in which its device still belongs to the account.
+func turn(tx *store.Tx, b *models.Binding, to models.BindingState, code string, reason Reason) error {
+	b.State = to
+	if err := update(tx, b, map[string]any{"state": to}); err != nil {
+		return err
+	}
+	a, err := account(tx, b.AccountID)
+	if err != nil {
+		return err
+	}
+	return changed(tx, b, a, code, reason)
+}
 
 // Remove ends b: REMOVED, the device belongs to nobody and its credentials are revoked unless it was registered (resolutions 7). Removing a
 // removed binding changes nothing.

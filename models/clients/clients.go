@@ -128,12 +128,19 @@ func (v *Visit) plan() {
 		v.flows = append(v.flows, newRegistration(v))
 	}
 	bound := v.trust >= models.L1 && !v.device.AccountID.IsZero()
-	if imsClient && !register && !bound && v.mustReauthenticate() {
+	owes := bound && v.owesProof()
+	if imsClient && !register && (!bound || owes) && v.mustReauthenticate() {
 		v.flows = append(v.flows, &tell{outcome: models.Outcome{Result: models.ResultReauthRequired, Delivery: models.DeliveryFailed}})
 	}
-	if v.trust >= models.L1 && !v.beatsOnly() {
+	if v.trust >= models.L1 && !owes && !v.beatsOnly() {
 		v.flows = append(v.flows, &service{Visit: v})
 	}
+}
+
+// owesProof tells whether a bound device gets neither configuration nor tasks until it has authenticated again: its password was changed or its
+// login ended. What a suspended or closed account takes from it, it is told all the same.
+func (v *Visit) owesProof() bool {
+	return v.device.ReauthRequired && v.device.AccountState != models.AccountSuspended && v.device.AccountState != models.AccountTerminated
 }
 
 // beatsOnly tells whether nothing but 14 HEARTBEAT was sent, which is for presence only (i4.md A.10).
@@ -141,8 +148,8 @@ func (v *Visit) beatsOnly() bool {
 	return !slices.ContainsFunc(v.in.Events, func(e models.InformEvent) bool { return e.Name != models.EventHeartbeat })
 }
 
-// mustReauthenticate tells whether a device without binding gets Status 12: a revoked one for any event (resolutions 11), a registered one
-// that nobody is bound to (resolutions 7), and a stranger for any event that needs credentials (i4.md A.2-3).
+// mustReauthenticate tells whether a device without binding, or one that owes a proof, gets Status 12: a revoked one for any event (resolutions
+// 11), a registered one that nobody is bound to (resolutions 7), and a stranger for any event that needs credentials (i4.md A.2-3).
 func (v *Visit) mustReauthenticate() bool {
 	if v.in.Has(models.EventGetPassword) {
 		return false

@@ -96,10 +96,22 @@ func TestGetParameterValues(t *testing.T) {
 	if answer := run(t, c, p, c.asks("auth.proof")).(*cwmp.GetParameterValuesResponse); answer.Parameters[0].Value != "" {
 		t.Error("a proof without challenge")
 	}
-	c.Set("auth.serverNonce", nonce)
-	c.Set("auth.salt", "xyz")
-	if answer := run(t, c, p, c.asks("auth.proof")); !slices.Equal(codes(answer), []int{9002}) {
-		t.Errorf("%+v", answer)
+}
+
+// A challenge that a client cannot work with is an internal error of the client.
+func TestMalformedChallenge(t *testing.T) {
+	for name, value := range map[string]string{"auth.salt": "xyz", "auth.iterations": "9999"} {
+		var c *Client
+		p := &platform{ask: func(*cwmp.Inform) []cwmp.Message {
+			good := map[string]string{"auth.salt": salt, "auth.iterations": "10000"}
+			good[name] = value
+			return []cwmp.Message{c.values("auth.serverNonce", nonce, "auth.salt", good["auth.salt"], "auth.iterations", good["auth.iterations"]),
+				c.asks("auth.proof")}
+		}}
+		c = setup(t, p, nil)
+		if _, err := c.Register(t.Context(), secret); err != nil || last[*cwmp.Fault](t, p).Code != 9002 {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
 	}
 }
 

@@ -24,10 +24,18 @@ type Config struct {
 	Identity cwmp.DeviceID
 	// Type is the kind of client; PC if empty. Generic is a plain TR-069 CPE: standard events, no soft client or user parameters.
 	Type models.ClientType
-	// Number is the account's number as its user types it, MDN the mobile that the user adds.
-	Number, MDN string
+	// Number is the account's number as its user types it. MDN is the mobile that the user of a PC adds, and the number of a mobile client's own
+	// SIM card, IMSI that card's identity; empty: the system hides it.
+	Number, MDN, IMSI string
+	// Portal is the URL of the token portal; MDNHeader is where the operator's gateway, whose part the client plays, says the MDN:
+	// X-Up-Calling-Line-Id if empty.
+	Portal, MDNHeader string
 	// Plan normalises Number for the proof; China and Shanghai if zero.
 	Plan models.NumberPlan
+	// Iterations is what new verifiers and timestamp mode are derived with, 100,000 if 0. Realm, if set, is that of timestamp mode: new
+	// verifiers take its salt (i4.md C.2.4).
+	Iterations int
+	Realm      string
 	// Password is where Login finds the one-time password: the user reading an SMS.
 	Password func(ctx context.Context) (models.Secret, error)
 	// Username and ACSPassword are the management credentials of a registered device.
@@ -78,7 +86,6 @@ const pending = 99
 type Client struct {
 	config  Config
 	profile *i4.Profile
-	number  models.Number
 
 	busy sync.Mutex // held through a session
 
@@ -92,7 +99,9 @@ type Client struct {
 	sessions int
 	nextID   int
 
-	password    models.Secret // of the current REGISTER
+	proof       *proof        // what the client proves when it is asked to
+	remembered  models.Secret // the password that worked last
+	offset      time.Duration // of the platform's clock, as it said
 	serverProof string        // what the platform must prove; empty: nothing
 	trusted     bool          // it did, in this session
 	emptyProofs int
@@ -104,8 +113,13 @@ type Client struct {
 type attempt struct {
 	events     []cwmp.Event
 	parameters []cwmp.ParameterValue
-	nonce      bool // a new ClientNonce each time (resolutions 64)
-	retry      int
+	nonce      bool   // a new ClientNonce each time (resolutions 64)
+	asserted   string // the ClientNonce that an SMS of the client has named already; each time the same
+	// proof is what this attempt proves, so that the platform has to prove itself too; nil: nothing.
+	proof *proof
+	// late makes the parameters that depend on the ClientNonce.
+	late  func(ctx context.Context) ([]cwmp.ParameterValue, error)
+	retry int
 }
 
 // New makes a client. The error says what is missing or wrong in c.
@@ -118,6 +132,12 @@ func New(c Config) (*Client, error) {
 	}
 	if c.Plan == (models.NumberPlan{}) {
 		c.Plan = models.NumberPlan{Country: "86", Area: "21"}
+	}
+	if c.MDNHeader == "" {
+		c.MDNHeader = "X-Up-Calling-Line-Id"
+	}
+	if c.Iterations == 0 {
+		c.Iterations = 100_000
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -137,14 +157,19 @@ func New(c Config) (*Client, error) {
 		}
 		c.Profile = p
 	}
-	client := &Client{config: c, profile: c.Profile, store: newStore(c)}
-	client.number, _ = c.Plan.Normalise(c.Number)
-	return client, nil
+	return &Client{config: c, profile: c.Profile, store: newStore(c)}, nil
 }
 
 // NewIdentity makes the identity of a fresh installation: a PC client with a random serial number (i4.md D.3.1).
 func NewIdentity() cwmp.DeviceID {
 	return cwmp.DeviceID{Manufacturer: "ExampleSoft", OUI: "00005E", ProductClass: "IMSPC", SerialNumber: randomHex()}
+}
+
+// NewMobileIdentity makes the identity of a fresh installation on a phone.
+func NewMobileIdentity() cwmp.DeviceID {
+	id := NewIdentity()
+	id.ProductClass = "IMSMobile"
+	return id
 }
 
 // Key is the device key.
@@ -153,49 +178,18 @@ func (c *Client) Key() models.DeviceKey {
 	return models.DeviceKeyOf(id.OUI, id.ProductClass, id.SerialNumber)
 }
 
-// GetPassword asks for a one-time password by SMS (i4.md B.1). Each call is a new user action; Retry repeats it with its RequestId.
-func (c *Client) GetPassword(ctx context.Context) (Outcome, error) {
-	parameters := []cwmp.ParameterValue{c.value("ui.userName", c.config.Number), c.value("ui.requestId", randomHex())}
-	if c.config.MDN != "" {
-		parameters = append(parameters, c.value("ui.mdn", c.config.MDN))
-	}
-	return c.act(ctx, &attempt{events: c.event(models.EventGetPassword), parameters: parameters})
-}
-
-// Register proves number and password and takes the delivery (i4.md B.2).
-func (c *Client) Register(ctx context.Context, password models.Secret) (Outcome, error) {
-	c.mu.Lock()
-	c.password = password
-	c.mu.Unlock()
-	c.Set("softClient.loginSessionId", randomHex())
-	return c.act(ctx, &attempt{events: c.event(models.EventRegister), nonce: true, parameters: []cwmp.ParameterValue{
-		c.value("softClient.osType", c.Get("softClient.osType")),
-		c.value("softClient.loginSessionId", c.Get("softClient.loginSessionId")),
-		c.value("ui.userName", c.config.Number),
-		c.value("auth.mode", "challenge"), c.value("auth.algorithm", models.ProofAlgorithm), c.value("auth.purpose", string(models.ToRegister)),
-	}})
-}
-
-// Login is GetPassword, Config.Password and Register; it ends early if the platform refuses.
-func (c *Client) Login(ctx context.Context) (Outcome, error) {
-	out, err := c.GetPassword(ctx)
-	if err != nil || out.Status != 0 {
-		return out, err
-	}
-	password, err := c.config.Password(ctx)
-	if err != nil {
-		return out, fmt.Errorf("read one-time password: %w", err)
-	}
-	return c.Register(ctx, password)
-}
-
 // Heartbeat is a 2 PERIODIC session (i4.md B.10). Events that wait, such as those of a Reboot that was asked for, go along.
 func (c *Client) Heartbeat(ctx context.Context) (Outcome, error) {
 	return c.Inform(ctx, models.EventPeriodic)
 }
 
-// Boot is a 1 BOOT session.
-func (c *Client) Boot(ctx context.Context) (Outcome, error) { return c.Inform(ctx, models.EventBoot) }
+// Boot is a 1 BOOT session. After a Logoff it begins the next login.
+func (c *Client) Boot(ctx context.Context) (Outcome, error) {
+	if c.Get("softClient.onlineStatus") == offline {
+		c.begin()
+	}
+	return c.Inform(ctx, models.EventBoot)
+}
 
 // Inform is a session with standard events and the parameters that belong to them (i4.md D.4).
 func (c *Client) Inform(ctx context.Context, names ...models.EventName) (Outcome, error) {
@@ -205,7 +199,10 @@ func (c *Client) Inform(ctx context.Context, names ...models.EventName) (Outcome
 	}
 	if c.config.Type != models.Generic {
 		for _, name := range []string{"softClient.loginSessionId", "softClient.onlineStatus", "softClient.localIPAddress", "ui.userName", "line.status"} {
-			a.parameters = append(a.parameters, c.value(name, c.Get(name)))
+			a.parameters = append(a.parameters, c.held(name))
+		}
+		if c.Get("ui.imsi") != "" { // a changed SIM card is to be seen (i4.md B.3)
+			a.parameters = append(a.parameters, c.held("ui.imsi"))
 		}
 	}
 	return c.act(ctx, a)
@@ -216,7 +213,8 @@ func (c *Client) Send(ctx context.Context, events []cwmp.Event, parameters []cwm
 	return c.act(ctx, &attempt{events: events, parameters: parameters})
 }
 
-// Retry repeats the last session with RetryCount one higher: the same events, RequestId and LoginSessionId, a new ClientNonce (i4.md A.6).
+// Retry repeats the last session with RetryCount one higher: the same events, RequestId and LoginSessionId, a new
+// ClientNonce and network token (i4.md A.6).
 func (c *Client) Retry(ctx context.Context) (Outcome, error) {
 	c.mu.Lock()
 	a := c.attempt
@@ -278,10 +276,15 @@ func (c *Client) act(ctx context.Context, a *attempt) (Outcome, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attempt = a
-	c.store.resetOutcome()
+	if a.proof != nil {
+		c.proof = a.proof
+	}
+	c.store.reset()
 	c.serverProof, c.trusted = "", false
 	err := c.session(ctx, a)
-	return c.store.outcome(), err
+	out := c.store.outcome()
+	c.learn(out)
+	return out, err
 }
 
 func (c *Client) event(name models.EventName) []cwmp.Event {
@@ -292,6 +295,9 @@ func (c *Client) value(name, value string) cwmp.ParameterValue {
 	parameter, _ := c.profile.Parameter(name)
 	return cwmp.ParameterValue{Name: parameter.Path, Type: parameter.Type, Value: value}
 }
+
+// held is a parameter as the client holds it.
+func (c *Client) held(name string) cwmp.ParameterValue { return c.value(name, c.Get(name)) }
 
 // randomHex is 128 random bits.
 func randomHex() string {

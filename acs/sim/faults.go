@@ -1,6 +1,11 @@
 package sim
 
-import "github.com/softacs/softacs/acs/cwmp"
+import (
+	"time"
+
+	"github.com/softacs/softacs/acs/cwmp"
+	"github.com/softacs/softacs/models"
+)
 
 // Faults is how a client misbehaves; the zero Faults are none.
 type Faults struct {
@@ -10,12 +15,33 @@ type Faults struct {
 	Methods map[string]int
 	// Status is the Status of SetParameterValuesResponse: 1 means applied at the next boot.
 	Status int
+	// Answers replaces values in GetParameterValuesResponse: logical name or path → value.
+	Answers map[string]string
 	// EmptyProofs is how many times AU.Proof is answered empty before it is ready.
 	EmptyProofs int
-	// WrongProof answers a proof of another password, WrongNonce another ClientNonce than that of the Inform.
-	WrongProof, WrongNonce bool
+	// WrongProof sends a proof of another password, WrongNonce another ClientNonce than that of the Inform; KeepNonce sends the last one again.
+	WrongProof, WrongNonce, KeepNonce bool
+	// WrongMAC sends another AU.NewVerifierMac than the right one.
+	WrongMAC bool
+	// WrongVerifier changes the new verifier of a CHANGEPWD before its MAC is computed; old is the verifier that it replaces.
+	WrongVerifier func(fresh *NewVerifier, old models.Verifier)
+	// ForgeToken replaces the token that the portal gave. It runs before the Inform is sent.
+	ForgeToken func(token string) string
+	// TimestampSkew is how far the client's clock is ahead in timestamp mode.
+	TimestampSkew time.Duration
+	// OtherLogin makes LOGOFF name another login than the client's own.
+	OtherLogin bool
+	// CloseAfterInform ends each session when the InformResponse has come.
+	CloseAfterInform bool
 	// NoID leaves cwmp:ID out of answers.
 	NoID bool
 	// Respond answers instead of the client unless it returns nil.
 	Respond func(request cwmp.Message) cwmp.Message
+}
+
+// NewVerifier is what a CHANGEPWD sends of the new password (i4.md C.2.3).
+type NewVerifier struct {
+	Salt       []byte
+	Iterations int
+	models.Verifier
 }

@@ -65,7 +65,11 @@ func (c *Client) session(ctx context.Context, a *attempt) error {
 			events = append(events, e)
 		}
 	}
-	answer, err := d.call(ctx, d.inform(events))
+	inform, err := d.inform(ctx, events)
+	if err != nil {
+		return err
+	}
+	answer, err := d.call(ctx, inform)
 	if err != nil {
 		return err
 	}
@@ -73,6 +77,9 @@ func (c *Client) session(ctx context.Context, a *attempt) error {
 		return fmt.Errorf("inform: answered by %s", answer.Method())
 	}
 	c.events = nil // delivered (i4.md A.5-4)
+	if c.faults.CloseAfterInform {
+		return nil
+	}
 	for len(c.requests) > 0 {
 		var refused *FaultError
 		if _, err := d.call(ctx, c.requests[0]); err != nil && !errors.As(err, &refused) {
@@ -88,7 +95,7 @@ func (c *Client) session(ctx context.Context, a *attempt) error {
 }
 
 // inform builds the first message (i4.md D.4).
-func (d *dialogue) inform(events []cwmp.Event) *cwmp.Inform {
+func (d *dialogue) inform(ctx context.Context, events []cwmp.Event) (*cwmp.Inform, error) {
 	m := &cwmp.Inform{DeviceID: d.config.Identity, Events: events, MaxEnvelopes: 1, CurrentTime: d.config.Now(), RetryCount: d.attempt.retry}
 	base := []string{"rootDataModelVersion", "deviceInfo.hardwareVersion", "deviceInfo.softwareVersion", "deviceInfo.provisioningCode",
 		"managementServer.connectionRequestURL", "managementServer.parameterKey"}
@@ -99,11 +106,32 @@ func (d *dialogue) inform(events []cwmp.Event) *cwmp.Inform {
 		m.Parameters = append(m.Parameters, d.value(name, d.store.get(name)))
 	}
 	m.Parameters = append(m.Parameters, d.attempt.parameters...)
-	if d.attempt.nonce {
-		d.store.set("auth.clientNonce", randomHex())
-		m.Parameters = append(m.Parameters, d.value("auth.clientNonce", d.store.get("auth.clientNonce")))
+	if nonce := d.nonce(); nonce != "" {
+		d.store.set("auth.clientNonce", nonce)
+		m.Parameters = append(m.Parameters, d.value("auth.clientNonce", nonce))
 	}
-	return m
+	if d.attempt.late != nil {
+		late, err := d.attempt.late(ctx)
+		if err != nil {
+			return nil, err
+		}
+		m.Parameters = append(m.Parameters, late...)
+	}
+	return m, nil
+}
+
+// nonce is the ClientNonce of the attempt; "" if it has none.
+func (d *dialogue) nonce() string {
+	last := d.store.get("auth.clientNonce")
+	switch {
+	case !d.attempt.nonce:
+		return ""
+	case d.attempt.asserted != "":
+		return d.attempt.asserted
+	case d.faults.KeepNonce && last != "":
+		return last
+	}
+	return randomHex()
 }
 
 // call sends a request of the client and returns its answer. A *FaultError says that the platform refused it.
@@ -287,5 +315,16 @@ func (d *dialogue) getValues(m *cwmp.GetParameterValues) (cwmp.Message, *cwmp.Fa
 			return nil, fault(9002)
 		}
 	}
-	return d.store.values(m.Names)
+	answer, refused := d.store.values(m.Names)
+	if refused != nil {
+		return nil, refused
+	}
+	for i, v := range answer.Parameters {
+		for _, name := range []string{v.Name, d.profile.Name(v.Name)} {
+			if value, wrong := d.faults.Answers[name]; wrong {
+				answer.Parameters[i].Value = value
+			}
+		}
+	}
+	return answer, nil
 }

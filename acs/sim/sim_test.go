@@ -294,7 +294,12 @@ func TestProofFaults(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	var c *Client
-	p := &platform{ask: func(*cwmp.Inform) []cwmp.Message { return []cwmp.Message{c.values("ui.status", "0", "ui.result", "1")} }}
+	p := &platform{ask: func(in *cwmp.Inform) []cwmp.Message {
+		if in.Events[0].Code == "X CT-COM REGISTER" {
+			return delivers(&c, func(m models.AuthMessage, k models.ProofKeys) string { return k.ServerProof(m) })(in)
+		}
+		return []cwmp.Message{c.values("ui.status", "0", "ui.result", "1")}
+	}}
 	noSMS := errors.New("no SMS")
 	c = setup(t, p, func(c *Config) { c.Password = func(context.Context) (models.Secret, error) { return "", noSMS } })
 	if _, err := c.Login(t.Context()); !errors.Is(err, noSMS) {

@@ -42,8 +42,9 @@ type row struct {
 	check            func(string) (string, error)
 }
 
-// computed are the secrets that the client does answer, when it is asked for them by name.
-var computed = []string{"auth.proof"}
+// computed are the secrets that the client answers when it is asked for them by name.
+var computed = []string{"auth.proof", "auth.newSalt", "auth.newIterations", "auth.newStoredKey", "auth.newServerKey", "auth.newVerifierMac",
+	"ui.newPassword"}
 
 func newStore(c Config) *store {
 	s := &store{profile: c.Profile, rows: map[string]*row{}}
@@ -72,6 +73,14 @@ func newStore(c Config) *store {
 		"voice.enable": "Disabled",
 	} {
 		s.set(name, value)
+	}
+	if c.Type == models.Mobile {
+		for name, value := range map[string]string{
+			"deviceInfo.hardwareVersion": "CDMA2000 handset", "softClient.osType": "Android 2.3", "softClient.networkType": "EVDO",
+			"ui.mdn": c.MDN, "ui.imsi": c.IMSI,
+		} {
+			s.set(name, value)
+		}
 	}
 	return s
 }
@@ -164,7 +173,7 @@ func (s *store) judge(p cwmp.ParameterValue) (value string, code int) {
 }
 
 // values answers GetParameterValues: secrets read back empty.
-func (s *store) values(names []string) (cwmp.Message, *cwmp.Fault) {
+func (s *store) values(names []string) (*cwmp.GetParameterValuesResponse, *cwmp.Fault) {
 	answer := &cwmp.GetParameterValuesResponse{}
 	for _, name := range names {
 		paths := s.below(name)
@@ -233,7 +242,12 @@ func (s *store) names(m *cwmp.GetParameterNames) (cwmp.Message, *cwmp.Fault) {
 	return answer, nil
 }
 
-func (s *store) resetOutcome() {
+// reset forgets what belongs to one session: its challenge, what was computed from it, its outcome.
+func (s *store) reset() {
+	for _, name := range append(computed, "auth.serverNonce") {
+		s.set(name, "")
+	}
+	s.set("auth.newIterations", "0")
 	for name, value := range map[string]string{"ui.status": strconv.Itoa(pending), "ui.result": strconv.Itoa(pending), "ui.resultDesc": "",
 		"ui.retryAfter": "0", "ui.limit": "0", "ui.times": "0", "ui.serverTime": ""} {
 		s.set(name, value)

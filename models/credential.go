@@ -41,6 +41,8 @@ type Credential struct {
 	BindingID ID
 	ExpiresAt Time // zero: never
 	UsedAt    Time
+	// RepeatUntil is how long a used one may be proved again while the answer to its use is unconfirmed.
+	RepeatUntil Time
 	// Failures counts wrong proofs of a LoginCode.
 	Failures  int
 	CreatedAt Time `gorm:"autoCreateTime:false"`

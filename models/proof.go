@@ -37,6 +37,9 @@ type ProofKeys struct {
 	Verifier
 }
 
+// NoServerNonce stands for AuthMessage.ServerNonce in timestamp mode.
+const NoServerNonce = "-"
+
 // DeriveProofKeys runs PBKDF2 over the NFC form of the password; it costs tens of milliseconds at 100,000 iterations.
 func DeriveProofKeys(password Secret, salt []byte, iterations int) (ProofKeys, error) {
 	k, err := pbkdf2.Key(sha256.New, norm.NFC.String(password.Reveal()), salt, iterations, 32)
@@ -57,7 +60,7 @@ type AuthMessage struct {
 	DeviceKey   DeviceKey
 	ClientType  ClientType
 	ClientNonce string // 32 lower-case hex
-	ServerNonce string // 32 lower-case hex; "-" in timestamp mode
+	ServerNonce string // 32 lower-case hex; NoServerNonce in timestamp mode
 	Timestamp   string // exactly as transmitted
 }
 

@@ -121,8 +121,8 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	if err != nil {
 		return nil, err
 	}
-	passwordConfig := passwordsConfig(c)
-	if err := passwordConfig.Check(); err != nil {
+	passwordConfig, err := passwordsConfig(c)
+	if err != nil {
 		return nil, err
 	}
 	a.passwords = passwords.New(s, a.clock, passwordConfig)

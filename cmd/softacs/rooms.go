@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,15 +121,32 @@ func over(lower, upper map[string]string) map[string]string {
 	return merged
 }
 
-func passwordsConfig(c Config) passwords.Config {
-	g, l := c.I4.GetPwd, c.I4.Lockout
-	return passwords.Config{
-		Iterations: c.I4.Auth.Iterations, OTPLength: g.Length, OTPAlphabet: g.Alphabet, OTPTTL: time.Duration(g.TTL) * time.Second,
-		BindDevice: g.BindDevice, Template: c.I4.SMS.Template, Workers: runtime.NumCPU(), LoopbackExempt: c.Lab,
-		Limits:  passwords.Limits(g.Limits),
-		Lockout: passwords.LockoutLimits(l),
+func passwordsConfig(c Config) (passwords.Config, error) {
+	x := c.I4
+	out := passwords.Config{
+		Iterations: x.Auth.Iterations, MinIterations: x.Auth.MinIterations, Window: seconds(x.Auth.TimestampWindow),
+		OTPLength: x.GetPwd.Length, OTPAlphabet: x.GetPwd.Alphabet, OTPTTL: seconds(x.GetPwd.TTL), BindDevice: x.GetPwd.BindDevice, Template: x.SMS.Template,
+		CodeTTL: seconds(x.Mobile.CodeTTL), CodeTries: x.Mobile.CodeTries, CodeTemplate: x.SMS.CodeTemplate,
+		ResetTTL: seconds(x.Reset.TTL), ResetDay: x.Reset.Day, ChangeDay: x.ChangePwd.Day, ChangeGrace: seconds(x.ChangePwd.Grace),
+		Limits: passwords.Limits(x.GetPwd.Limits), Lockout: passwords.LockoutLimits(x.Lockout), CGNFactor: x.CGN.Factor,
+		Workers: runtime.NumCPU(), LoopbackExempt: c.Lab,
 	}
+	if slices.Contains(x.Auth.Modes, "timestamp") {
+		if out.Realm = x.Auth.Realm; out.Realm == "" {
+			return out, fmt.Errorf("i4.auth.realm: timestamp mode needs one, the same as in the clients' configuration")
+		}
+	}
+	for _, text := range x.CGN.Ranges {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return out, fmt.Errorf("i4.cgn.ranges: address ranges such as 100.64.0.0/10 are allowed, not %q", text)
+		}
+		out.CGN = append(out.CGN, network.Masked())
+	}
+	return out, out.Check()
 }
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 func accountsConfig(c Config) accounts.Config {
 	policy := accounts.RequireSecret
@@ -141,9 +160,16 @@ func clientsConfig(c Config) (clients.Config, error) {
 	out := clients.Config{
 		Plan: models.NumberPlan{Country: c.I4.Number.Country, Area: c.I4.Number.Area}, AntiEnumeration: c.I4.Auth.AntiEnumeration,
 		Pad: time.Duration(c.I4.GetPwd.Pad) * time.Millisecond, ChallengeTTL: time.Duration(c.I4.Auth.ChallengeTTL) * time.Second,
-		RetryAfter: c.I4.GetPwd.Limits.NumberSeconds, ReportAlready: c.I4.Register.ReportAlready,
+		RetryAfter: c.I4.GetPwd.Limits.NumberSeconds, ReportAlready: c.I4.Register.ReportAlready, ChangedText: c.I4.SMS.ChangedTemplate,
 		MinVersion: map[models.ClientType]string{},
 		Policy:     bindings.Policy{Conflict: bindings.Conflict(c.I4.Device.Conflict), Max: map[models.ClientType]int{}},
+	}
+	switch c.I4.ChangePwd.Transport {
+	case "verifier":
+	case "tls-plaintext":
+		out.PlaintextChange = true
+	default:
+		return out, fmt.Errorf("i4.changepwd.transport: verifier and tls-plaintext are allowed, not %q", c.I4.ChangePwd.Transport)
 	}
 	switch out.Policy.Conflict {
 	case bindings.ReplaceOnOTP, bindings.Replace, bindings.Reject:

@@ -37,6 +37,10 @@ type Config struct {
 	RetryAfter int
 	// ReportAlready: a REGISTER that changes nothing gets ALREADY_DONE instead of the whole delivery.
 	ReportAlready bool
+	// PlaintextChange: CHANGEPWD brings the new password itself instead of a verifier (i4.changepwd.transport). ChangedText is the SMS that
+	// tells of a change.
+	PlaintextChange bool
+	ChangedText     string
 	// MinVersion is the software version below which a client type is refused; a type left out has none.
 	MinVersion map[models.ClientType]string
 	Policy     bindings.Policy

@@ -2,6 +2,7 @@ package passwords
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ type addresses struct {
 	clock          models.Clock
 	limit          int // 0: off
 	exemptLoopback bool
+	cgn            []netip.Prefix
+	cgnFactor      int
 
 	mu    sync.Mutex
 	hours map[netip.Prefix]hour
@@ -26,15 +29,18 @@ type hour struct {
 	n     int
 }
 
-func newAddresses(clock models.Clock, limit int, exemptLoopback bool) *addresses {
-	return &addresses{clock: clock, limit: limit, exemptLoopback: exemptLoopback, hours: map[netip.Prefix]hour{}}
+func newAddresses(clock models.Clock, limit int, c Config) *addresses {
+	return &addresses{
+		clock: clock, limit: limit, exemptLoopback: c.LoopbackExempt, cgn: c.CGN, cgnFactor: c.CGNFactor, hours: map[netip.Prefix]hour{},
+	}
 }
 
-// network is what one subscriber has: an IPv4 address or an IPv6 /64. A text that is no address counts as one of its own.
-func (a *addresses) network(ip string) (p netip.Prefix, counted bool) {
+// network is what one subscriber has, an IPv4 address or an IPv6 /64, and its limit: 0 if it is not counted, more behind a carrier's NAT. A
+// text that is no address counts as one of its own.
+func (a *addresses) network(ip string) (p netip.Prefix, limit int) {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
-		return p, a.limit > 0
+		return p, a.limit
 	}
 	addr = addr.Unmap().WithZone("")
 	bits := 32
@@ -42,19 +48,25 @@ func (a *addresses) network(ip string) (p netip.Prefix, counted bool) {
 		bits = 64
 	}
 	p, _ = addr.Prefix(bits) // the bits fit the family
-	return p, a.limit > 0 && !(a.exemptLoopback && addr.IsLoopback())
+	switch {
+	case a.exemptLoopback && addr.IsLoopback():
+		return p, 0
+	case slices.ContainsFunc(a.cgn, func(r netip.Prefix) bool { return r.Contains(addr) }):
+		return p, a.limit * a.cgnFactor
+	}
+	return p, a.limit
 }
 
 // wait is how long the address is over its limit.
 func (a *addresses) wait(ip string) time.Duration {
-	p, counted := a.network(ip)
-	if !counted {
+	p, limit := a.network(ip)
+	if limit == 0 {
 		return 0
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	h := a.hours[p]
-	if h.n < a.limit {
+	if h.n < limit {
 		return 0
 	}
 	return max(h.start.Add(time.Hour).Sub(a.clock.Now()), 0)
@@ -62,8 +74,8 @@ func (a *addresses) wait(ip string) time.Duration {
 
 // count counts one, unless the limit is reached; then it returns for how long.
 func (a *addresses) count(ip string) (wait time.Duration) {
-	p, counted := a.network(ip)
-	if !counted {
+	p, limit := a.network(ip)
+	if limit == 0 {
 		return 0
 	}
 	now := a.clock.Now()
@@ -74,7 +86,7 @@ func (a *addresses) count(ip string) (wait time.Duration) {
 		a.makeRoom(p, now)
 		h = hour{start: now}
 	}
-	if h.n >= a.limit {
+	if h.n >= limit {
 		return h.start.Add(time.Hour).Sub(now)
 	}
 	h.n++

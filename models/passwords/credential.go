@@ -1,8 +1,6 @@
 package passwords
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 
@@ -19,83 +17,172 @@ var errSaltChanged = models.E(models.Unavailable, "the password of this account 
 // IssueOTP stores a prepared one-time password of an active or pending account; an older unused one is replaced, the long-term password stays
 // (i4.md B.1). The event PASSWORD_CHANGED says password.requested.
 func IssueOTP(tx *store.Tx, account *models.Account, device models.DeviceKey, p Prepared) error {
-	c := models.Credential{Kind: models.OneTimePassword, ExpiresAt: tx.Now.Add(p.ttl)}
-	if p.bindDevice {
-		c.DeviceKey = device
-	}
-	if err := replace(tx, account, c, p); err != nil {
+	if err := issue(tx, account, device, p); err != nil {
 		return err
 	}
-	states, err := states(tx, []models.ID{account.ID})
-	if err != nil {
+	return changed(tx, account, "password.requested")
+}
+
+// IssueCode stores a prepared login code for the mobile client that asked for it; an older one is replaced. Nothing of it is a password of the
+// account, so there is no event (i4.md B.3).
+func IssueCode(tx *store.Tx, account *models.Account, device models.DeviceKey, p Prepared) error {
+	return issue(tx, account, device, p)
+}
+
+// IssueReset stores a prepared reset code in place of everything that the account could prove so far, its long-term password included; any
+// device may use it first (resolutions 37). The event PASSWORD_CHANGED says password.requested.
+func IssueReset(tx *store.Tx, account *models.Account, p Prepared) error {
+	if err := forget(tx, account.ID); err != nil {
 		return err
 	}
-	return events.Append(tx, models.Event{
-		Type: models.PasswordChanged, Subject: models.Subject{Kind: models.KindAccount, ID: account.ID}, SubjectVersion: account.Version,
-		Payload:   models.DocOf(map[string]any{"code": "password.requested", "account": account.ID, "state": states[account.ID].Password}),
-		AccountID: account.ID, AccountExternalID: account.ExternalID, Region: account.Region,
-	})
+	if err := issue(tx, account, "", p); err != nil {
+		return err
+	}
+	return changed(tx, account, "password.requested")
 }
 
 // SetPassword stores a prepared long-term password in place of the older one. It is part of provisioning and has no event of its own.
 func SetPassword(tx *store.Tx, account *models.Account, p Prepared) error {
-	return replace(tx, account, models.Credential{Kind: models.LongTermPassword}, p)
+	return issue(tx, account, "", p)
 }
 
-// replace makes c the account's only verifier of its kind and keeps the salt at its first use.
-func replace(tx *store.Tx, account *models.Account, c models.Credential, p Prepared) error {
+// issue keeps the salt at its first use and makes what was prepared the account's only verifier of its kind.
+func issue(tx *store.Tx, account *models.Account, device models.DeviceKey, p Prepared) error {
 	if err := keepSalt(tx, account.ID, p); err != nil {
 		return err
 	}
-	if _, err := gorm.G[models.Credential](tx.DB).Where("account_id = ? AND kind = ?", account.ID, c.Kind).Delete(tx.Context()); err != nil {
-		return fmt.Errorf("delete the older verifier of account %s: %w", account.ID, err)
+	c := models.Credential{Kind: p.kind}
+	if p.ttl > 0 {
+		c.ExpiresAt = tx.Now.Add(p.ttl)
 	}
-	c.ID, c.AccountID, c.CreatedAt = models.NewID(), account.ID, tx.Now
-	var errs [2]error
-	c.StoredKey, errs[0] = tx.Seal("credentials", "stored_key", c.ID, p.keys.StoredKey[:])
-	c.ServerKey, errs[1] = tx.Seal("credentials", "server_key", c.ID, p.keys.ServerKey[:])
-	if err := errors.Join(errs[:]...); err != nil {
+	if p.bindDevice {
+		c.DeviceKey = device
+	}
+	return replace(tx, account.ID, c, p.keys)
+}
+
+// replace makes c, with these keys, the account's only verifier of its kind.
+func replace(tx *store.Tx, account models.ID, c models.Credential, keys models.Verifier) error {
+	if _, err := gorm.G[models.Credential](tx.DB).Where("account_id = ? AND kind = ?", account, c.Kind).Delete(tx.Context()); err != nil {
+		return fmt.Errorf("delete the older verifier of account %s: %w", account, err)
+	}
+	c.ID, c.AccountID, c.CreatedAt = models.NewID(), account, tx.Now
+	var err error
+	if c.StoredKey, c.ServerKey, err = seal(tx, "credentials", c.ID, keys); err != nil {
 		return err
 	}
 	if err := gorm.G[models.Credential](tx.DB).Create(tx.Context(), &c); err != nil {
-		return fmt.Errorf("store a verifier of account %s: %w", account.ID, err)
+		return fmt.Errorf("store a verifier of account %s: %w", account, err)
 	}
 	return nil
 }
 
+// forget deletes all verifiers of the account, and what was kept of a replaced one.
+func forget(tx *store.Tx, account models.ID) error {
+	if _, err := gorm.G[models.Credential](tx.DB).Where("account_id = ?", account).Delete(tx.Context()); err != nil {
+		return fmt.Errorf("delete the verifiers of account %s: %w", account, err)
+	}
+	err := tx.DB.Model(&models.PasswordChange{}).Where("account_id = ? AND stored_key IS NOT NULL", account).Updates(noVerifier).Error
+	if err != nil {
+		return fmt.Errorf("delete the replaced verifiers of account %s: %w", account, err)
+	}
+	return nil
+}
+
+func seal(tx *store.Tx, table string, row models.ID, v models.Verifier) (stored, server models.Sealed, err error) {
+	var errs [2]error
+	stored, errs[0] = tx.Seal(table, "stored_key", row, v.StoredKey[:])
+	server, errs[1] = tx.Seal(table, "server_key", row, v.ServerKey[:])
+	return stored, server, errors.Join(errs[:]...)
+}
+
+func unseal(tx *store.Tx, table string, row models.ID, storedKey, serverKey models.Sealed) (v models.Verifier, err error) {
+	stored, err := tx.Unseal(table, "stored_key", row, storedKey)
+	if err != nil {
+		return v, err
+	}
+	server, err := tx.Unseal(table, "server_key", row, serverKey)
+	if err != nil {
+		return v, err
+	}
+	if copy(v.StoredKey[:], stored) != 32 || copy(v.ServerKey[:], server) != 32 {
+		return v, fmt.Errorf("the verifier %s of %s has the wrong length", row, table)
+	}
+	return v, nil
+}
+
+// keepSalt makes p's salt that of the account, or sees that it is.
 func keepSalt(tx *store.Tx, account models.ID, p Prepared) error {
 	stored, err := storedSalt(tx, account)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if stored == nil {
+	case stored == nil:
 		first := models.PasswordSalt{AccountID: account, Salt: p.salt, Iterations: p.iterations}
 		err := gorm.G[models.PasswordSalt](tx.DB).Create(tx.Context(), &first)
 		if store.IsDuplicate(err) {
 			return errSaltChanged
 		}
 		return err
-	}
-	if !bytes.Equal(stored.Salt, p.salt) || stored.Iterations != p.iterations {
+	case sameSalt(stored, p.salt, p.iterations):
+		return nil
+	case !p.resalts:
 		return errSaltChanged
+	}
+	needed, err := needsSalt(tx, account, p.kind)
+	if err != nil {
+		return err
+	}
+	if needed {
+		return errSaltChanged // somebody set a password meanwhile
+	}
+	if err := forget(tx, account); err != nil { // nobody could prove them any more
+		return err
+	}
+	return setSalt(tx, account, p.salt, p.iterations)
+}
+
+func setSalt(tx *store.Tx, account models.ID, salt []byte, iterations int) error {
+	err := tx.DB.Model(&models.PasswordSalt{}).Where("account_id = ?", account).Updates(map[string]any{"salt": salt, "iterations": iterations}).Error
+	if err != nil {
+		return fmt.Errorf("set the salt of account %s: %w", account, err)
 	}
 	return nil
 }
 
-// Use takes note that v opened the way for device and made binding: a one-time password becomes the device's initial password, good for a
-// password change for 24 hours (resolutions 1). For any other verdict there is nothing to note.
+// changed appends PASSWORD_CHANGED with the state that the account is in now.
+func changed(tx *store.Tx, account *models.Account, code string) error {
+	state, err := StateOf(tx, account.ID)
+	if err != nil {
+		return err
+	}
+	return events.Append(tx, models.Event{
+		Type: models.PasswordChanged, Subject: models.Subject{Kind: models.KindAccount, ID: account.ID}, SubjectVersion: account.Version,
+		Payload:   models.DocOf(map[string]any{"code": code, "account": account.ID, "state": state}),
+		AccountID: account.ID, AccountExternalID: account.ExternalID, Region: account.Region,
+	})
+}
+
+// Use takes note that v opened the way for device and made binding. A one-time password or reset code becomes the device's initial password,
+// good for a password change for 24 hours (resolutions 1, 37); a login code is used up. For any other verdict there is nothing to note.
 func Use(tx *store.Tx, v Verdict, device models.DeviceKey, binding models.ID) error {
-	if !v.OK || v.Kind != models.OneTimePassword || v.Repeated {
+	if !v.OK || v.Repeated {
 		return nil
 	}
 	c := v.Credential
-	_, err := gorm.G[models.Credential](tx.DB).Where("account_id = ? AND kind = ?", c.AccountID, models.InitialPassword).Delete(tx.Context())
-	if err != nil {
-		return fmt.Errorf("delete the older initial password of account %s: %w", c.AccountID, err)
+	used := map[string]any{"device_key": device, "binding_id": binding, "used_at": tx.Now, "repeat_until": c.ExpiresAt}
+	switch c.Kind {
+	case models.OneTimePassword, models.ResetCode:
+		_, err := gorm.G[models.Credential](tx.DB).Where("account_id = ? AND kind = ?", c.AccountID, models.InitialPassword).Delete(tx.Context())
+		if err != nil {
+			return fmt.Errorf("delete the older initial password of account %s: %w", c.AccountID, err)
+		}
+		used["kind"], used["expires_at"] = models.InitialPassword, tx.Now.Add(initialTTL)
+	case models.LoginCode:
+	default:
+		return nil
 	}
-	done := tx.DB.Model(&models.Credential{}).Where("id = ? AND kind = ?", c.ID, models.OneTimePassword).Updates(map[string]any{
-		"kind": models.InitialPassword, "device_key": device, "binding_id": binding, "used_at": tx.Now, "expires_at": tx.Now.Add(initialTTL),
-	})
+	done := tx.DB.Model(&models.Credential{}).Where("id = ? AND used_at = 0", c.ID).Updates(used)
 	if done.Error != nil {
 		return fmt.Errorf("use a one-time password of account %s: %w", c.AccountID, done.Error)
 	}
@@ -105,60 +192,9 @@ func Use(tx *store.Tx, v Verdict, device models.DeviceKey, binding models.ID) er
 	return nil
 }
 
-// State is what the north sees of an account's verifiers.
-type State struct {
-	Password    models.PasswordState
-	LockedUntil models.Time // zero: not locked
-}
-
-// States returns the state of each account (resolutions 1); accounts without any verifier are NONE. It needs ACCOUNT_READ.
-func (r *Room) States(ctx context.Context, accounts []models.ID) (map[models.ID]State, error) {
-	if err := models.Need(ctx, models.AccountRead); err != nil {
-		return nil, err
-	}
-	var found map[models.ID]State
-	err := r.store.View(ctx, func(tx *store.Tx) (err error) {
-		found, err = states(tx, accounts)
-		return err
-	})
-	return found, err
-}
-
-func states(tx *store.Tx, accounts []models.ID) (map[models.ID]State, error) {
-	found := make(map[models.ID]State, len(accounts))
-	subjects := make([][]byte, len(accounts))
-	owner := make(map[string]models.ID, len(accounts))
-	for i, id := range accounts {
-		found[id] = State{Password: models.PasswordNone}
-		subjects[i] = who("", id).subject(tx, scopeAccount, "")
-		owner[string(subjects[i])] = id
-	}
-	live, err := gorm.G[models.Credential](tx.DB).Select("account_id", "kind").
-		Where("account_id IN ? AND (expires_at = 0 OR expires_at > ?)", accounts, tx.Now).Find(tx.Context())
-	if err != nil {
-		return nil, fmt.Errorf("read the password states: %w", err)
-	}
-	for _, c := range live {
-		state := models.PasswordOneTime
-		if c.Kind == models.LongTermPassword || found[c.AccountID].Password == models.PasswordSet {
-			state = models.PasswordSet
-		}
-		found[c.AccountID] = State{Password: state}
-	}
-	locks, err := gorm.G[models.Lockout](tx.DB).
-		Where("scope = ? AND subject IN ? AND locked_until > ?", scopeAccount, subjects, tx.Now).Find(tx.Context())
-	if err != nil {
-		return nil, fmt.Errorf("read the locked accounts: %w", err)
-	}
-	for _, l := range locks {
-		found[owner[string(l.Subject)]] = State{Password: models.PasswordLocked, LockedUntil: l.LockedUntil}
-	}
-	return found, nil
-}
-
 // IsFirst tells whether the account has no verifier yet, so that its next password is its first.
 func IsFirst(tx *store.Tx, account models.ID) (bool, error) {
-	n, err := gorm.G[models.Credential](tx.DB).Where("account_id = ?", account).Count(tx.Context(), "*")
+	n, err := gorm.G[models.Credential](tx.DB).Where("account_id = ? AND kind <> ?", account, models.LoginCode).Count(tx.Context(), "*")
 	if err != nil {
 		return false, fmt.Errorf("count the verifiers of account %s: %w", account, err)
 	}

@@ -44,11 +44,12 @@ func (c claimant) subject(tx *store.Tx, scope string, device models.DeviceKey) [
 // counters are the three rows that one attempt touches.
 type counters struct{ account, device, pair models.Lockout }
 
-func countersOf(tx *store.Tx, c claimant, device models.DeviceKey) *counters {
+func countersOf(tx *store.Tx, number models.Number, account models.ID, device models.DeviceKey) *counters {
+	c := who(number, account)
 	return &counters{
-		account: models.Lockout{Scope: scopeAccount, Subject: c.subject(tx, scopeAccount, device)},
+		account: models.Lockout{Scope: scopeAccount, Subject: c.subject(tx, scopeAccount, device), AccountID: account},
 		device:  models.Lockout{Scope: scopeDevice, Subject: c.subject(tx, scopeDevice, device)},
-		pair:    models.Lockout{Scope: scopePair, Subject: c.subject(tx, scopePair, device)},
+		pair:    models.Lockout{Scope: scopePair, Subject: c.subject(tx, scopePair, device), AccountID: account},
 	}
 }
 
@@ -67,6 +68,7 @@ func (c *counters) load(tx *store.Tx) error {
 	for _, f := range found {
 		for _, row := range c.rows() {
 			if row.Scope == f.Scope {
+				f.AccountID = row.AccountID
 				*row = f
 			}
 		}
@@ -76,8 +78,8 @@ func (c *counters) load(tx *store.Tx) error {
 
 // lockCounters makes the rows and holds them until the commit, always in the same order. Guesses sent in parallel are thus judged one after
 // the other, and no more of them than the limits say.
-func lockCounters(tx *store.Tx, c claimant, device models.DeviceKey) (*counters, error) {
-	held := countersOf(tx, c, device)
+func lockCounters(tx *store.Tx, number models.Number, account models.ID, device models.DeviceKey) (*counters, error) {
+	held := countersOf(tx, number, account, device)
 	if err := hold(tx, held.rows()); err != nil {
 		return nil, err
 	}
@@ -157,7 +159,7 @@ type Lock struct {
 
 // LockedFor tells whether the account, or the unknown number, is locked for the device, or the device for everything (Status 11).
 func (r *Room) LockedFor(tx *store.Tx, number models.Number, account models.ID, device models.DeviceKey) (Lock, error) {
-	c := countersOf(tx, who(number, account), device)
+	c := countersOf(tx, number, account, device)
 	if err := c.load(tx); err != nil {
 		return Lock{}, err
 	}
@@ -166,3 +168,51 @@ func (r *Room) LockedFor(tx *store.Tx, number models.Number, account models.ID, 
 
 // Tries is how many failures in a row lock a number for a device (UI.Limit).
 func (r *Room) Tries() int { return r.config.Lockout.Tries }
+
+// Unlock ends the locks of the account, and those of its devices for whatever number, and forgets the failures that led to them. changed tells
+// whether there were any.
+func Unlock(tx *store.Tx, account models.ID, devices []models.DeviceKey) (changed bool, err error) {
+	of := tx.DB.Where("account_id = ?", account)
+	for _, device := range devices {
+		of = of.Or("scope = ? AND subject = ?", scopeDevice, claimant("").subject(tx, scopeDevice, device))
+	}
+	var failures int64
+	if err := tx.DB.Model(&models.Lockout{}).Where(of).Where("failures > 0").Count(&failures).Error; err != nil {
+		return false, fmt.Errorf("count the failures of account %s: %w", account, err)
+	}
+	if err := tx.DB.Where(of).Delete(&models.Lockout{}).Error; err != nil {
+		return false, fmt.Errorf("unlock account %s: %w", account, err)
+	}
+	return failures > 0, nil
+}
+
+// scopeReset counts the resets of an account by operators; it belongs to no lock, so that unlocking leaves it alone.
+const scopeReset = "reset"
+
+// AdmitReset takes one of the resets that the account has a day; LIMIT_BY_POLICY if there is none left (resolutions 37). Call it in the
+// transaction that issues the code.
+func (r *Room) AdmitReset(tx *store.Tx, account models.ID) error {
+	if r.config.ResetDay == 0 {
+		return nil
+	}
+	row := models.Lockout{Scope: scopeReset, Subject: who("", account).subject(tx, scopeReset, "")}
+	if err := hold(tx, []*models.Lockout{&row}); err != nil {
+		return err
+	}
+	if err := tx.DB.Where("scope = ? AND subject = ?", row.Scope, row.Subject).Take(&row).Error; err != nil {
+		return fmt.Errorf("count the resets of account %s: %w", account, err)
+	}
+	if row.WindowStart.Add(day) <= tx.Now {
+		row.Failures, row.WindowStart = 0, tx.Now
+	}
+	if row.Failures >= r.config.ResetDay {
+		refusal := models.E(models.LimitByPolicy, fmt.Sprintf("the password of an account is reset at most %d times a day", r.config.ResetDay))
+		refusal.RetryAfterSeconds = seconds(row.WindowStart.Add(day).Sub(tx.Now))
+		return refusal
+	}
+	row.Failures++
+	if err := tx.DB.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
+		return fmt.Errorf("count the resets of account %s: %w", account, err)
+	}
+	return nil
+}

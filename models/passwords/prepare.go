@@ -1,6 +1,7 @@
 package passwords
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -19,12 +20,15 @@ import (
 
 // Prepared is a verifier that waits for its transaction.
 type Prepared struct {
-	// Code is the one-time password in clear; empty for a password that somebody chose.
+	// Code is the one-time password or code in clear; empty for a password that somebody chose.
 	Code models.Secret
 
+	kind       models.CredentialKind
 	keys       models.Verifier
 	salt       []byte
 	iterations int
+	// resalts: the account had another salt, which this one takes the place of.
+	resalts    bool
 	ttl        time.Duration
 	bindDevice bool
 }
@@ -37,15 +41,59 @@ func (r *Room) Salt(ctx context.Context, number models.Number, account models.ID
 		if err != nil {
 			return err
 		}
-		if stored != nil {
-			salt, iterations = stored.Salt, stored.Iterations
-			return nil
+		if stored == nil {
+			stored = r.firstSalt(tx, number)
 		}
-		sum := tx.HMAC("password salt", string(number))
-		salt, iterations = sum[:16], r.config.Iterations
+		salt, iterations = stored.Salt, stored.Iterations
 		return nil
 	})
 	return salt, iterations, err
+}
+
+// firstSalt is the salt of an account that has had no verifier; where timestamp mode is on a client can compute it (i4.md C.2.4).
+func (r *Room) firstSalt(tx *store.Tx, number models.Number) *models.PasswordSalt {
+	if r.config.Realm != "" {
+		return &models.PasswordSalt{Salt: models.TimestampSalt(number, r.config.Realm), Iterations: r.config.Iterations}
+	}
+	sum := tx.HMAC("password salt", string(number))
+	return &models.PasswordSalt{Salt: sum[:16], Iterations: r.config.Iterations}
+}
+
+// nextSalt is that of the account's next verifier. All verifiers share one, which stays, except that where timestamp mode is on the computable
+// one takes its place as soon as no long-term password needs the old one.
+func (r *Room) nextSalt(tx *store.Tx, number models.Number, account models.ID, kind models.CredentialKind) (s *models.PasswordSalt, resalts bool, err error) {
+	stored, err := storedSalt(tx, account)
+	if err != nil {
+		return nil, false, err
+	}
+	first := r.firstSalt(tx, number)
+	switch {
+	case stored == nil:
+		return first, false, nil
+	case r.config.Realm == "" || sameSalt(stored, first.Salt, first.Iterations):
+		return stored, false, nil
+	}
+	needed, err := needsSalt(tx, account, kind)
+	if err != nil || needed {
+		return stored, false, err
+	}
+	return first, true, nil
+}
+
+// needsSalt tells whether the account has a long-term password that a verifier of that kind leaves alone.
+func needsSalt(tx *store.Tx, account models.ID, kind models.CredentialKind) (bool, error) {
+	if kind == models.LongTermPassword || kind == models.ResetCode {
+		return false, nil
+	}
+	n, err := gorm.G[models.Credential](tx.DB).Where("account_id = ? AND kind = ?", account, models.LongTermPassword).Count(tx.Context(), "*")
+	if err != nil {
+		return false, fmt.Errorf("look for the password of account %s: %w", account, err)
+	}
+	return n > 0, nil
+}
+
+func sameSalt(s *models.PasswordSalt, salt []byte, iterations int) bool {
+	return bytes.Equal(s.Salt, salt) && s.Iterations == iterations
 }
 
 // storedSalt is the salt of an account that has had a verifier; nil if it has not.
@@ -63,12 +111,35 @@ func storedSalt(tx *store.Tx, account models.ID) (*models.PasswordSalt, error) {
 // PrepareOTP makes a one-time password and its verifier, outside any transaction. Derivations run in a bounded pool; when it is full the
 // error is UNAVAILABLE.
 func (r *Room) PrepareOTP(ctx context.Context, number models.Number, account models.ID) (Prepared, error) {
-	code, err := randomText(r.config.OTPLength, r.config.OTPAlphabet)
+	p, err := r.prepareCode(ctx, number, account, models.OneTimePassword, r.config.OTPLength)
+	p.ttl, p.bindDevice = r.config.OTPTTL, r.config.BindDevice
+	return p, err
+}
+
+// codeLength is that of a mobile's login code (i4.md B.3).
+const codeLength = 8
+
+// PrepareCode makes a mobile's login code, as PrepareOTP makes a one-time password.
+func (r *Room) PrepareCode(ctx context.Context, number models.Number, account models.ID) (Prepared, error) {
+	p, err := r.prepareCode(ctx, number, account, models.LoginCode, codeLength)
+	p.ttl, p.bindDevice = r.config.CodeTTL, true
+	return p, err
+}
+
+// PrepareReset makes the code of an operator's reset, as PrepareOTP makes a one-time password.
+func (r *Room) PrepareReset(ctx context.Context, number models.Number, account models.ID) (Prepared, error) {
+	p, err := r.prepareCode(ctx, number, account, models.ResetCode, r.config.OTPLength)
+	p.ttl = r.config.ResetTTL
+	return p, err
+}
+
+func (r *Room) prepareCode(ctx context.Context, number models.Number, account models.ID, kind models.CredentialKind, length int) (Prepared, error) {
+	code, err := randomText(length, r.config.OTPAlphabet)
 	if err != nil {
 		return Prepared{}, err
 	}
-	p, err := r.prepare(ctx, number, account, code)
-	p.Code, p.ttl, p.bindDevice = code, r.config.OTPTTL, r.config.BindDevice
+	p, err := r.prepare(ctx, number, account, kind, code)
+	p.Code = code
 	return p, err
 }
 
@@ -93,28 +164,61 @@ func (r *Room) PreparePassword(ctx context.Context, number models.Number, accoun
 	case strings.TrimPrefix(text, "+") == string(number):
 		return refuse("the password must not be the number")
 	}
-	return r.prepare(ctx, number, account, password)
+	return r.prepare(ctx, number, account, models.LongTermPassword, password)
 }
 
-func (r *Room) prepare(ctx context.Context, number models.Number, account models.ID, password models.Secret) (Prepared, error) {
-	salt, iterations, err := r.Salt(ctx, number, account)
+func (r *Room) prepare(ctx context.Context, number models.Number, account models.ID, kind models.CredentialKind, password models.Secret) (Prepared, error) {
+	p := Prepared{kind: kind}
+	err := r.store.View(ctx, func(tx *store.Tx) error {
+		s, resalts, err := r.nextSalt(tx, number, account, kind)
+		if err != nil {
+			return err
+		}
+		p.salt, p.iterations, p.resalts = s.Salt, s.Iterations, resalts
+		return nil
+	})
 	if err != nil {
 		return Prepared{}, err
 	}
-	p := Prepared{salt: salt, iterations: iterations}
-	err = r.pool.run(ctx, func() error {
-		keys, err := models.DeriveProofKeys(password, salt, iterations)
-		p.keys = keys.Verifier
-		return err
-	})
+	p.keys, err = r.derive(ctx, password, p.salt, p.iterations)
 	return p, err
 }
 
-// Text is the message that carries a one-time password to its user.
-func (r *Room) Text(p Prepared) models.Secret {
-	minutes := int((p.ttl + time.Minute - 1) / time.Minute)
-	return models.Secret(strings.NewReplacer("{otp}", p.Code.Reveal(), "{min}", strconv.Itoa(minutes)).Replace(r.config.Template))
+// derive runs PBKDF2 in the pool.
+func (r *Room) derive(ctx context.Context, password models.Secret, salt []byte, iterations int) (v models.Verifier, err error) {
+	err = r.pool.run(ctx, func() error {
+		keys, err := models.DeriveProofKeys(password, salt, iterations)
+		v = keys.Verifier
+		return err
+	})
+	return v, err
 }
+
+// Plain is a password that a legacy client sent in clear, as far as judging it needs (i4.md C.2.5).
+type Plain struct{ keys models.Verifier }
+
+// DerivePlain prepares a password in clear for Judge, for known and unknown numbers alike. A full pool is UNAVAILABLE.
+func (r *Room) DerivePlain(ctx context.Context, number models.Number, account models.ID, password models.Secret) (Plain, error) {
+	salt, iterations, err := r.Salt(ctx, number, account)
+	if err != nil {
+		return Plain{}, err
+	}
+	keys, err := r.derive(ctx, password, salt, iterations)
+	return Plain{keys}, err
+}
+
+// Text is the message that carries a one-time password or a code to its user.
+func (r *Room) Text(p Prepared) models.Secret {
+	template, name := r.config.Template, "{otp}"
+	if p.kind == models.LoginCode {
+		template, name = r.config.CodeTemplate, "{code}"
+	}
+	minutes := int((p.ttl + time.Minute - 1) / time.Minute)
+	return models.Secret(strings.NewReplacer(name, p.Code.Reveal(), "{min}", strconv.Itoa(minutes)).Replace(template))
+}
+
+// Lifetime is how long what was prepared is good; 0: for ever.
+func (p Prepared) Lifetime() time.Duration { return p.ttl }
 
 // TTL is how long a one-time password is good.
 func (r *Room) TTL() time.Duration { return r.config.OTPTTL }

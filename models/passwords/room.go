@@ -1,13 +1,15 @@
-// Package passwords keeps the verifiers of accounts and judges proofs of them: one-time and long-term passwords, salts, nonces, lockouts and the
-// limits of GETPWD (i4.md B.1, C.2, C.3).
+// Package passwords keeps the verifiers of accounts and judges proofs of them: one-time and long-term passwords, codes, salts, nonces, lockouts,
+// the limits of GETPWD and the answers of CHANGEPWD (i4.md B.1, B.3, B.5, C.2, C.3).
 //
-// It owns credentials, password_salts, password_requests, lockouts and client_nonces. It refuses to know how a password reaches its user, what an
-// account's state allows and what a device may do after the proof: that is for clients. Of a password it keeps a verifier only, and every
-// number and device in its tables is an HMAC.
+// It owns credentials, password_salts, password_requests, password_changes, lockouts and client_nonces, and cleans used_tokens and
+// asserted_numbers. It refuses to know how a password reaches its user, what an account's state allows and what a device may do after the
+// proof: that is for clients. Of a password it keeps a verifier only, and of a number an HMAC.
 package passwords
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -26,12 +28,32 @@ type Config struct {
 	BindDevice bool
 	// Template is the text that carries a one-time password; {otp} and {min} are filled in.
 	Template string
-	Limits   Limits
-	Lockout  LockoutLimits
+	// CodeTTL and CodeTries are how long a mobile's login code is good and how many wrong proofs end it; CodeTemplate carries it, with {code}
+	// and {min} filled in (i4.md B.3).
+	CodeTTL      time.Duration
+	CodeTries    int
+	CodeTemplate string
+	// ResetTTL is how long an operator's reset code is good, ResetDay how many an account gets a day (resolutions 37).
+	ResetTTL time.Duration
+	ResetDay int
+	// ChangeDay is how many changes an account may make a day, ChangeGrace how long the old verifier answers for a lost answer (i4.md B.5).
+	ChangeDay   int
+	ChangeGrace time.Duration
+	// MinIterations is the least that a client's new verifier may have.
+	MinIterations int
+	// Realm, if set, turns timestamp mode on: the salt of every new verifier follows from number and realm (i4.md C.2.4). Window is how far a
+	// client's clock may be off; a nonce of that mode is kept for twice as long.
+	Realm   string
+	Window  time.Duration
+	Limits  Limits
+	Lockout LockoutLimits
 	// Workers is how many derivations run at once; eight times as many may wait.
 	Workers int
 	// LoopbackExempt: limits per address and the global one do not count loopback addresses (lab mode).
 	LoopbackExempt bool
+	// CGN are the ranges of carrier NAT, behind whose addresses many subscribers are: limits per address are CGNFactor times as high there.
+	CGN       []netip.Prefix
+	CGNFactor int
 }
 
 // Limits are those of GETPWD (i4.md B.1).
@@ -60,9 +82,11 @@ func Defaults() Config {
 	return Config{
 		Iterations: 100_000, OTPLength: 8, OTPAlphabet: "23456789ABCDEFGHJKMNPQRSTUVWXYZ", OTPTTL: 10 * time.Minute, BindDevice: true,
 		Template: "【天翼宽带多媒体】客户端登录密码：{otp}，{min}分钟内有效，请勿告诉他人。",
-		Limits:   Limits{NumberSeconds: 60, NumberDay: 5, MDNDay: 5, Device10Min: 3, DeviceDay: 10, IPHour: 20, GlobalPerSecond: 50},
-		Lockout:  LockoutLimits{Tries: 5, Minutes: 15, MaxHours: 24, AccountHour: 20, DeviceHour: 10, IPHour: 50},
-		Workers:  4,
+		CodeTTL:  5 * time.Minute, CodeTries: 5, CodeTemplate: "【天翼宽带多媒体】手机客户端验证码：{code}，{min}分钟内有效，请勿告诉他人。",
+		ResetTTL: day, ResetDay: 5, ChangeDay: 5, ChangeGrace: 10 * time.Minute, MinIterations: 10_000, Window: 5 * time.Minute, CGNFactor: 10,
+		Limits:  Limits{NumberSeconds: 60, NumberDay: 5, MDNDay: 5, Device10Min: 3, DeviceDay: 10, IPHour: 20, GlobalPerSecond: 50},
+		Lockout: LockoutLimits{Tries: 5, Minutes: 15, MaxHours: 24, AccountHour: 20, DeviceHour: 10, IPHour: 50},
+		Workers: 4,
 	}
 }
 
@@ -73,8 +97,8 @@ func (c Config) Check() error {
 		symbols[s] = true
 	}
 	switch {
-	case c.Iterations < 10_000:
-		return errors.New("i4.auth.iterations: at least 10,000 (i4.md C.2.1)")
+	case c.Iterations < 10_000 || c.Iterations > MaxIterations:
+		return fmt.Errorf("i4.auth.iterations: 10,000 (i4.md C.2.1) to %d", MaxIterations)
 	case c.OTPLength < 6 || c.OTPLength > 32:
 		return errors.New("i4.getpwd.length: 6 to 32")
 	case len(symbols) < 10 || len(symbols) != len(c.OTPAlphabet):
@@ -83,6 +107,26 @@ func (c Config) Check() error {
 		return errors.New("i4.getpwd.ttl: one minute to one day")
 	case !strings.Contains(c.Template, "{otp}"):
 		return errors.New("i4.sms.template: {otp} is missing")
+	case !strings.Contains(c.CodeTemplate, "{code}"):
+		return errors.New("i4.sms.codeTemplate: {code} is missing")
+	case c.CodeTTL < time.Minute || c.CodeTTL > day:
+		return errors.New("i4.mobile.codeTtl: one minute to one day")
+	case c.CodeTries < 1:
+		return errors.New("i4.mobile.codeTries: at least 1")
+	case c.ResetTTL < time.Minute || c.ResetTTL > 30*day:
+		return errors.New("i4.reset.ttl: one minute to 30 days")
+	case c.ResetDay < 0 || c.ChangeDay < 0:
+		return errors.New("i4.reset.day and i4.changepwd.day: 0 is off, less is nothing")
+	case c.ChangeGrace < 0 || c.ChangeGrace > day:
+		return errors.New("i4.changepwd.grace: at most one day")
+	case c.MinIterations < 10_000 || c.MinIterations > MaxIterations:
+		return fmt.Errorf("i4.auth.minIterations: 10,000 (i4.md C.2.1) to %d", MaxIterations)
+	case c.Window < time.Second || c.Window > day:
+		return errors.New("i4.auth.timestampWindow: one second to one day")
+	case strings.Contains(c.Realm, "|"):
+		return errors.New("i4.auth.realm: no | in it, which separates it from the number (i4.md C.2.4)")
+	case c.CGNFactor < 1:
+		return errors.New("i4.cgn.factor: at least 1")
 	case c.Lockout.Minutes < 1 || c.Lockout.MaxHours < 1:
 		return errors.New("i4.lockout: minutes and maxHours are at least 1; tries 0 is how to have no lock")
 	case c.Workers < 1:
@@ -90,6 +134,9 @@ func (c Config) Check() error {
 	}
 	return nil
 }
+
+// MaxIterations bounds what a derivation may cost, whoever asks for it.
+const MaxIterations = 10_000_000
 
 // day is how long requests and nonces are remembered (i4.md C.7).
 const day = 24 * time.Hour
@@ -111,8 +158,8 @@ type Room struct {
 func New(s *store.Store, clock models.Clock, c Config) *Room {
 	return &Room{
 		store: s, config: c, pool: newPool(c.Workers),
-		requests: newAddresses(clock, c.Limits.IPHour, c.LoopbackExempt),
-		failures: newAddresses(clock, c.Lockout.IPHour, c.LoopbackExempt),
+		requests: newAddresses(clock, c.Limits.IPHour, c),
+		failures: newAddresses(clock, c.Lockout.IPHour, c),
 		issued:   &bucket{clock: clock, rate: c.Limits.GlobalPerSecond},
 	}
 }

@@ -65,6 +65,7 @@ CREATE TABLE asserted_numbers (
 CREATE INDEX asserted_numbers_until ON asserted_numbers (until);
 
 ALTER TABLE credentials ADD COLUMN failures INT NOT NULL DEFAULT 0;
+ALTER TABLE credentials ADD COLUMN repeat_until BIGINT NOT NULL DEFAULT 0;
 
 CREATE TABLE password_changes (
   id BINARY(16) NOT NULL PRIMARY KEY,
@@ -86,3 +87,17 @@ CREATE INDEX lockouts_account ON lockouts (account_id);
 
 ALTER TABLE sms_messages ADD COLUMN provider_id VARCHAR(65) NOT NULL DEFAULT '';
 CREATE INDEX sms_messages_provider ON sms_messages (provider_id);
+
+CREATE TABLE root_keys (
+  id BINARY(16) NOT NULL PRIMARY KEY,
+  purpose VARCHAR(32) NOT NULL,
+  secret BLOB NOT NULL
+);
+CREATE UNIQUE INDEX root_keys_purpose ON root_keys (purpose);
+
+CREATE TABLE deed_secrets (
+  id BINARY(16) NOT NULL PRIMARY KEY,
+  secret BLOB NOT NULL,
+  created_at BIGINT NOT NULL
+);
+CREATE INDEX deed_secrets_created_at ON deed_secrets (created_at);

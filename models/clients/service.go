@@ -22,12 +22,14 @@ type service struct {
 	*Visit
 	// delivery is out; nil if a task is, or nothing.
 	delivery *configuration.Delivery
-	// outcome goes with the delivery that turns the line off.
+	// outcome goes with the delivery that turns the line off, or on again.
 	outcome *models.Outcome
-	// own are the new HTTP credentials that a delivery after a factory reset carries.
+	// own are the new HTTP credentials that a delivery after a factory reset, or to a device of a closed account, carries.
 	own   []models.Value
 	task  *models.Task
 	taken int
+	// gone: the device was unbound in this session, because it has answered for the closing of its account. told: it knows.
+	gone, told bool
 	// over: a newer session has the device, or there is nothing left.
 	over bool
 }
@@ -40,7 +42,12 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 	if err != nil || request != nil || f.over {
 		return request, err
 	}
-	if f.taken < maxTasks {
+	if f.gone && !f.told { // its answer was lost in an older session; this one says what every later one will
+		f.told, f.task = true, nil
+		outcome := denied(models.ResultReauthRequired)
+		return &models.Request{Method: models.SetParameterValues, Outcome: &outcome}, nil
+	}
+	if f.taken < maxTasks && !f.gone {
 		f.task, request, err = f.room.Tasks.Next(ctx, f.device, f.epoch)
 		if err != nil || request != nil {
 			f.taken++
@@ -67,7 +74,8 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 	}
 	err = f.room.store.InTx(ctx, func(tx *store.Tx) error {
 		f.delivery, f.own, f.outcome = nil, nil, nil
-		if err := f.begin(tx); err != nil || f.device.AccountID.IsZero() {
+		left, err := f.begin(tx)
+		if err != nil || left || f.device.AccountID.IsZero() {
 			return err
 		}
 		delivery, err := f.room.Configuration.Pending(tx, f.device, f.key)
@@ -78,7 +86,7 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 			return err
 		}
 		f.delivery = delivery
-		if f.outcome, err = f.standing(tx); err != nil {
+		if f.outcome, err = f.standing(tx, delivery); err != nil {
 			return err
 		}
 		return f.renew(tx)
@@ -96,44 +104,84 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 	return f.deliver(), nil
 }
 
-// begin takes the device's work and reads from the Inform what became of a delivery whose answer was lost.
-func (f *service) begin(tx *store.Tx) error {
+// begin takes the device's work and reads from the Inform what became of a delivery whose answer was lost. It tells whether the device left
+// its account by that.
+func (f *service) begin(tx *store.Tx) (left bool, err error) {
 	if f.began {
-		return nil
+		return false, nil
 	}
 	epoch, err := devices.TakeWork(tx, f.device)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !f.device.AccountID.IsZero() {
 		applied, err := f.room.Configuration.Confirm(tx, f.device, epoch, f.in)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if applied || f.newest {
-			if _, err := bindings.Confirm(tx, f.device.ID); err != nil {
-				return err
+			if left, err = f.confirmed(tx); err != nil {
+				return false, err
 			}
 		}
 	}
 	f.epoch = epoch
 	tx.AfterCommit(func() { f.began = true })
-	return nil
+	return left, nil
 }
 
-// standing is what the device is told beside a delivery: nothing, or that its account does not include its type any more (resolutions 75).
-func (f *service) standing(tx *store.Tx) (*models.Outcome, error) {
+// confirmed takes note that the device has what it was sent: its binding is confirmed or, if its account is closed and the device has answered
+// for that, over (i4.md B.10, resolutions 51).
+func (f *service) confirmed(tx *store.Tx) (left bool, err error) {
 	a, err := accounts.Load(tx, f.device.AccountID)
-	if err != nil || a == nil || a.Includes(f.device.ClientType) {
+	if err != nil {
+		return false, err
+	}
+	if a == nil || a.State != models.AccountTerminated {
+		_, err := bindings.Confirm(tx, f.device.ID)
+		return false, err
+	}
+	answered, err := f.room.Configuration.Answered(tx, f.device.ID)
+	if err != nil || !answered {
+		return false, err
+	}
+	b, err := bindings.LiveOfDevice(tx, f.device.ID)
+	if err != nil || b == nil {
+		return false, err
+	}
+	if err := bindings.Remove(tx, b, bindings.Closed); err != nil {
+		return false, err
+	}
+	if _, _, err := f.room.Configuration.Rebuild(tx, f.device, nil); err != nil {
+		return false, err
+	}
+	tx.AfterCommit(func() { f.gone, f.device.AccountID = true, models.ID{} })
+	return true, nil
+}
+
+// standing is what the device is told beside a delivery: that its account is suspended or closed or does not include its type (resolutions 75),
+// that everything is well again, or nothing.
+func (f *service) standing(tx *store.Tx, delivery *configuration.Delivery) (*models.Outcome, error) {
+	a, err := accounts.Load(tx, f.device.AccountID)
+	if err != nil || a == nil {
 		return nil, err
 	}
-	outcome := denied(models.ResultTypeNotAllowed)
-	return &outcome, nil
+	refusal := stands(a, f.device.ClientType)
+	switch {
+	case refusal != "":
+		outcome := denied(refusal)
+		return &outcome, nil
+	case delivery.Returns:
+		return &models.Outcome{Result: models.ResultOK, Delivery: models.DeliveryDone}, nil
+	}
+	return nil, nil
 }
 
-// renew gives a device that was reset to its factory state new HTTP credentials, once a session (i4.md C.6).
+// renew gives new HTTP credentials to a device that was reset to its factory state (i4.md C.6) or whose account is closed (B.10), once a
+// session. Those of a registered device stay.
 func (f *service) renew(tx *store.Tx) error {
-	if !f.in.Has(models.EventBootstrap) || f.renewed || f.device.Registered {
+	closed := f.outcome != nil && f.outcome.Result == models.ResultClosed
+	if !closed && !f.in.Has(models.EventBootstrap) || f.renewed || f.device.Registered {
 		return nil
 	}
 	password, err := devices.RotateCredentials(tx, f.device)
@@ -156,6 +204,9 @@ func (f *service) deliver() *models.Request {
 }
 
 func (f *service) answer(ctx context.Context, reply models.Reply) error {
+	if f.delivery == nil && f.task == nil {
+		return nil // what it makes of a Status 12 changes nothing
+	}
 	if f.delivery == nil {
 		task := f.task
 		f.task = nil
@@ -171,9 +222,10 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 		if err := f.room.Configuration.Applied(tx, f.device, f.epoch, delivery, reply.Status); err != nil {
 			return err
 		}
-		_, err = bindings.Confirm(tx, f.device.ID)
+		_, err = f.confirmed(tx)
 		return err
 	})
+	f.told = f.gone // it was just told why
 	if reply.Fault == nil {
 		f.key = models.ParameterKey(delivery.Version)
 	} else {

@@ -16,6 +16,10 @@ type Delivery struct {
 	Values []models.Value
 	// Full: everything is sent, not only what differs from the confirmed values.
 	Full bool
+	// Revokes: the line and its secret are taken away, because the account is suspended or closed.
+	Revokes bool
+	// Returns: the line comes back that was taken away, or the device may hold anything.
+	Returns bool
 	// Dropped names what the device refused in this session; the sender leaves it out of its own values too.
 	Dropped []string
 
@@ -90,10 +94,13 @@ func (r *Room) delivery(tx *store.Tx, d *models.Device, c models.Configuration, 
 	if err != nil {
 		return nil, err
 	}
-	delivery := &Delivery{Version: c.DesiredVersion, Full: full, forget: !holds(c, key)}
+	delivery := &Delivery{Version: c.DesiredVersion, Full: full, Revokes: revokes(values), forget: !holds(c, key)}
+	delivery.Returns = values[LineEnable] != disabled && !revokes(values) && (full || applied[LineEnable] == disabled || revokes(applied))
 	names := r.ordered(values)
 	for _, name := range names {
-		if confirmed, set := applied[name]; full || !set || confirmed != values[name] {
+		// What is revoked is told again with every version, whatever the device confirmed: it may have been set on the device since.
+		again := delivery.Revokes && (name == LineEnable || name == AuthPassword)
+		if confirmed, set := applied[name]; full || again || !set || confirmed != values[name] {
 			delivery.Values = append(delivery.Values, r.value(name, values[name]))
 		}
 	}

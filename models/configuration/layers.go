@@ -23,10 +23,33 @@ func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account) (map[s
 	if phase := informPhase(d.Key, values[PeriodicInformInterval]); phase != "" {
 		values[PeriodicInformTime] = phase
 	}
-	if !a.Includes(d.ClientType) || a.State != models.AccountActive {
+	switch {
+	case a.State == models.AccountSuspended, a.State == models.AccountTerminated:
+		return revoked(values, a.State), nil
+	case !a.Includes(d.ClientType), a.State != models.AccountActive:
 		return off(values), nil
 	}
 	return values, nil
+}
+
+// closed is in the content of a closed account's devices and no parameter of theirs: closing a suspended account is a version of its own, because
+// the devices have to hear of it.
+const closed = "closed"
+
+// revoked is off without the SIP secret: what a device keeps of a suspended or closed account (i4.md B.10).
+func revoked(values map[string]string, state models.AccountState) map[string]string {
+	rest := off(values)
+	rest[AuthPassword] = ""
+	if state == models.AccountTerminated {
+		rest[closed] = "1"
+	}
+	return rest
+}
+
+// revokes tells whether a content or a part of it takes the SIP secret away.
+func revokes(values map[string]string) bool {
+	secret, set := values[AuthPassword]
+	return set && secret == ""
 }
 
 // off keeps the heartbeat and switches the line off: what a device gets whose subscription does not let it serve (resolutions 75).

@@ -115,6 +115,15 @@ func (r *Room) shown(values map[string]string) []models.Value {
 	return list
 }
 
+// Answered tells whether the device has answered for what is desired of it: it holds it, or will after its next start.
+func (r *Room) Answered(tx *store.Tx, id models.ID) (bool, error) {
+	var c models.Configuration
+	if _, err := load(tx.DB, id, &c); err != nil {
+		return false, err
+	}
+	return c.State == models.ConfigurationApplied || c.State == models.ConfigurationCommitted, nil
+}
+
 // NextWork tells when the device is next to be asked for its configuration; zero: not before something changes.
 func (r *Room) NextWork(tx *store.Tx, id models.ID) (models.Time, error) {
 	var c models.Configuration

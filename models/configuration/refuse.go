@@ -29,7 +29,8 @@ const (
 // Refused records a fault. Offenders that are optional are dropped, and the delivery without them is returned once in a session, to be sent
 // at once; what answered 9005 is remembered for the firmware. Any other offender fails this version until the content or the firmware
 // changes, with an event. A refusal of the whole request is tried again at the next sessions and, after three tries, every hour; nothing
-// more of it goes out in this session. ErrOvertaken if the delivery counts no more.
+// more of it goes out in this session. So is a revocation, whatever was refused of it: it is never given up. ErrOvertaken if the delivery counts
+// no more.
 func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *Delivery, fault models.Fault) (retry *Delivery, err error) {
 	c, err := r.take(tx, d.ID, epoch)
 	if err != nil {
@@ -39,12 +40,12 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		return nil, ErrOvertaken
 	}
 	if len(fault.Parameters) == 0 {
-		if permanent(fault.Code) {
+		if permanent(fault.Code) && !delivery.Revokes {
 			return nil, c.fail(tx, d, fmt.Sprintf("fault %d", fault.Code))
 		}
 		return nil, c.later(tx, fmt.Sprintf("fault %d", fault.Code))
 	}
-	retry = &Delivery{Version: delivery.Version, Values: slices.Clone(delivery.Values), Full: delivery.Full, forget: delivery.forget, repeated: true}
+	retry = &Delivery{Version: delivery.Version, Values: slices.Clone(delivery.Values), Full: delivery.Full, Revokes: delivery.Revokes, Returns: delivery.Returns, forget: delivery.forget, repeated: true}
 	var text string
 	for _, offence := range fault.Parameters {
 		name := r.nameOf(offence)
@@ -53,6 +54,9 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 			continue
 		}
 		if p, known := r.parameter(name); !known || !p.Optional {
+			if delivery.Revokes {
+				return nil, c.later(tx, text)
+			}
 			return nil, c.fail(tx, d, text)
 		}
 		if offence.Code == invalidName {

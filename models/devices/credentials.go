@@ -50,7 +50,9 @@ func RotateCredentials(tx *store.Tx, d *models.Device) (password models.Secret, 
 	}
 	if kept.Current != (models.HA1{}) {
 		kept.Previous = append([]models.HA1{kept.Current}, kept.Previous...)
-		kept.Previous = kept.Previous[:min(len(kept.Previous), keptPrevious)]
+		if n := len(kept.Previous); n > keptPrevious { // the oldest was used, and is what the device has if it took none of the others
+			kept.Previous = append(kept.Previous[:keptPrevious-1], kept.Previous[n-1])
+		}
 	}
 	password = newPassword()
 	kept.Current = HA1Of(now.HTTPUsername, password)

@@ -1,5 +1,6 @@
 -- +goose Up
 ALTER TABLE accounts ADD COLUMN terminated_at BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX accounts_bound_mobile ON accounts (bound_mobile, id);
 
 CREATE TABLE account_suspensions (
   account_id BINARY(16) NOT NULL,

@@ -15,9 +15,18 @@ const (
 
 // AccountActions is the state table of an account: which mutation is allowed in which state and where it leads.
 var AccountActions = map[AccountState]map[string]AccountState{
-	AccountPending:    {"activateAccount": AccountActive, "modifyAccount": AccountPending},
-	AccountActive:     {"modifyAccount": AccountActive},
-	AccountSuspended:  {"modifyAccount": AccountSuspended},
+	AccountPending: {
+		"activateAccount": AccountActive, "modifyAccount": AccountPending, "terminateAccount": AccountTerminated, "unlockAccount": AccountPending,
+	},
+	AccountActive: {
+		"modifyAccount": AccountActive, "suspendAccount": AccountSuspended, "terminateAccount": AccountTerminated,
+		"resetAccountPassword": AccountActive, "unlockAccount": AccountActive, "endLogins": AccountActive,
+	},
+	AccountSuspended: { // resumeAccount leads to ACTIVE when it lifts the last reason, suspendAccount adds another one
+		"modifyAccount": AccountSuspended, "suspendAccount": AccountSuspended, "resumeAccount": AccountActive,
+		"terminateAccount": AccountTerminated, "resetAccountPassword": AccountSuspended, "unlockAccount": AccountSuspended,
+		"endLogins": AccountSuspended,
+	},
 	AccountTerminated: {},
 }
 
@@ -92,6 +101,9 @@ const (
 	SuspendRegulatory      SuspendReason = "REGULATORY"
 	SuspendMaintenance     SuspendReason = "MAINTENANCE"
 )
+
+// SuspendReasons lists every reason in the order of the schema.
+var SuspendReasons = []SuspendReason{SuspendCustomerRequest, SuspendNonPayment, SuspendFraud, SuspendRegulatory, SuspendMaintenance}
 
 // Suspension is one reason in force.
 type Suspension struct {

@@ -1,8 +1,9 @@
-// Package accounts keeps the subscriptions: it provisions, activates and changes them, and finds them by any of their names.
+// Package accounts keeps the subscriptions: it provisions, activates, changes, suspends and closes them, does for their owners what a care desk
+// does, and finds them by any of their names.
 //
-// It owns the tables accounts and account_impus, the rules about identities, numbers and SIP secrets, and who may see and change which
-// account. A change reaches the devices of the account in the same transaction, through devices and configuration. It refuses to know
-// GraphQL, sessions and how a client proves itself.
+// It owns the tables accounts, account_impus and account_suspensions, the rules about identities, numbers and SIP secrets, and who may see and
+// change which account. A change reaches the devices of the account in the same transaction, through bindings, devices and configuration. It
+// refuses to know GraphQL, sessions and how a client proves itself.
 package accounts
 
 import (
@@ -39,6 +40,8 @@ type Config struct {
 	Secret SecretPolicy
 	// Directory is needed with AskDirectory only.
 	Directory IMSDirectory
+	// SMSAvailable tells whether a message may be expected to leave soon; nil means that it always may.
+	SMSAvailable func() bool
 }
 
 // Room is all accounts.
@@ -132,19 +135,30 @@ type ModifyInput struct {
 	MaxDevices       Optional[int]
 }
 
-// ActionInput is the input of activateAccount.
+// ActionInput is the input of every mutation that changes an account's state or does what a care desk does.
 type ActionInput struct {
 	IdempotencyKey      string
 	WorkOrderExternalID string
 	Account             Ref
 	ExpectedVersion     int64
 	Note                string
-	// Reason belongs to other actions than activateAccount, which refuses it.
-	Reason string
+	// Reason is why suspendAccount suspends and, if resumeAccount is to lift one only, which; the others refuse it.
+	Reason models.SuspendReason
+}
+
+// ResetInput is the input of resetAccountPassword.
+type ResetInput struct {
+	IdempotencyKey      string
+	WorkOrderExternalID string
+	Account             Ref
+	// Reauthenticate: devices that logged in with a password must authenticate again.
+	Reauthenticate bool
 }
 
 // Result is an account after a mutation. Account is nil if a replay's account is not in the actor's regions any more.
 type Result struct {
-	Account  *models.Account
+	Account *models.Account
+	// Sms is the message that resetAccountPassword queued.
+	Sms      models.ID
 	Replayed bool
 }

@@ -33,7 +33,7 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 		return Result{}, err
 	}
 	return r.change(ctx, mutation{
-		name: modifyAccount, key: in.IdempotencyKey, ref: in.Account, version: in.ExpectedVersion,
+		name: modifyAccount, needs: models.AccountWrite, key: in.IdempotencyKey, ref: in.Account, version: in.ExpectedVersion,
 		fingerprint: func(tx *store.Tx) any { return in.fingerprint(tx) },
 		apply: func(tx *store.Tx, a *models.Account, asked *answer) ([]change, error) {
 			before := *a
@@ -54,47 +54,6 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 		},
 		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
 			return emit(tx, a, models.AccountChanged, "account.changed", in.WorkOrderExternalID, details(a, changes))
-		},
-	})
-}
-
-// Activate makes a PENDING account ACTIVE; in any other state it is STATE_CONFLICT. Permissions and versions are those of Modify.
-func (r *Room) Activate(ctx context.Context, in ActionInput) (Result, error) {
-	if err := models.Need(ctx, models.AccountWrite); err != nil {
-		return Result{}, err
-	}
-	var c checks
-	c.workOrder(in.WorkOrderExternalID)
-	c.text(in.Note, maxNote, "note")
-	if in.Reason != "" {
-		c.fail(models.Invalid, activateAccount+" takes no reason", "reason")
-	}
-	if err := c.result(); err != nil {
-		return Result{}, err
-	}
-	return r.change(ctx, mutation{
-		name: activateAccount, key: in.IdempotencyKey, ref: in.Account, version: in.ExpectedVersion,
-		fingerprint: func(*store.Tx) any { return in.fingerprint() },
-		apply: func(tx *store.Tx, a *models.Account, asked *answer) ([]change, error) {
-			before := *a
-			a.State, a.StateReason, a.StateChangedAt = models.AccountActions[a.State][activateAccount], in.Note, tx.Now
-			var hidden []change
-			if a.SipPassword == nil {
-				secret, source, err := r.secretFor(a.State, asked)
-				if err != nil {
-					return nil, err
-				}
-				if err := setSecret(tx, a, secret, source); err != nil {
-					return nil, err
-				}
-				if a.SipPassword != nil {
-					hidden = append(hidden, change{field: "sipPassword", hidden: true})
-				}
-			}
-			return append(diff(&before, a), hidden...), nil
-		},
-		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
-			return emit(tx, a, models.AccountStateChanged, "account.activated", in.WorkOrderExternalID, details(a, changes))
 		},
 	})
 }
@@ -177,6 +136,7 @@ func (r *Room) laySecrets(tx *store.Tx, a *models.Account, in ModifyInput, asked
 // mutation is one change of an existing account.
 type mutation struct {
 	name, key   string
+	needs       models.Permission
 	ref         Ref
 	version     int64
 	fingerprint func(tx *store.Tx) any
@@ -208,7 +168,7 @@ func (r *Room) attempt(ctx context.Context, m mutation, asked answer) (result Re
 			return err
 		}
 		if prior != nil {
-			result, err = replay(tx, prior)
+			result, err = replay(tx, m.needs, prior)
 			return err
 		}
 		a, err := lockForChange(tx, m)
@@ -227,7 +187,7 @@ func (r *Room) attempt(ctx context.Context, m mutation, asked answer) (result Re
 			}
 		}
 		result = Result{Account: a}
-		return events.Done(tx, m.name, m.key, record{a.ID})
+		return events.Done(tx, m.name, m.key, record{Account: a.ID})
 	})
 	if err != nil {
 		return Result{}, account, err
@@ -241,7 +201,7 @@ func lockForChange(tx *store.Tx, m mutation) (*models.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a == nil || !models.ActorFrom(tx.Context()).Scope(models.AccountWrite).Covers(a.Region) {
+	if a == nil || !models.ActorFrom(tx.Context()).Scope(m.needs).Covers(a.Region) {
 		return nil, models.E(models.NotFound, "there is no such account", "input", "account")
 	}
 	if m.version != 0 && m.version != a.Version {

@@ -16,9 +16,15 @@ import (
 
 // The mutations, as idempotency records and audit rows name them.
 const (
-	provisionAccount = "provisionAccount"
-	modifyAccount    = "modifyAccount"
-	activateAccount  = "activateAccount"
+	provisionAccount     = "provisionAccount"
+	modifyAccount        = "modifyAccount"
+	activateAccount      = "activateAccount"
+	suspendAccount       = "suspendAccount"
+	resumeAccount        = "resumeAccount"
+	terminateAccount     = "terminateAccount"
+	resetAccountPassword = "resetAccountPassword"
+	unlockAccount        = "unlockAccount"
+	endLogins            = "endLogins"
 )
 
 // errAsk ends an attempt of a transaction that needs something which takes too long to be waited for inside it.
@@ -128,7 +134,7 @@ func (r *Room) askOutside(ctx context.Context, d draft) (asked outside, err erro
 }
 
 // record is what an idempotency record keeps of a mutation here.
-type record struct{ Account models.ID }
+type record struct{ Account, Sms models.ID }
 
 func (r *Room) provision(ctx context.Context, d draft, asked outside) (result Result, err error) {
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
@@ -138,14 +144,14 @@ func (r *Room) provision(ctx context.Context, d draft, asked outside) (result Re
 			return err
 		}
 		if prior != nil {
-			result, err = replay(tx, prior)
+			result, err = replay(tx, models.AccountWrite, prior)
 			return err
 		}
 		result.Account, err = r.insert(tx, d, asked)
 		if err != nil {
 			return err
 		}
-		return events.Done(tx, provisionAccount, key, record{result.Account.ID})
+		return events.Done(tx, provisionAccount, key, record{Account: result.Account.ID})
 	})
 	if err != nil {
 		return Result{}, err
@@ -153,13 +159,13 @@ func (r *Room) provision(ctx context.Context, d draft, asked outside) (result Re
 	return result, nil
 }
 
-// replay answers with the account as it is now.
-func replay(tx *store.Tx, prior *record) (Result, error) {
+// replay answers with the account as it is now, to whoever still holds the permission in its region.
+func replay(tx *store.Tx, needs models.Permission, prior *record) (Result, error) {
 	a, err := Load(tx, prior.Account)
-	if a != nil && !models.ActorFrom(tx.Context()).Scope(models.AccountWrite).Covers(a.Region) {
+	if a != nil && !models.ActorFrom(tx.Context()).Scope(needs).Covers(a.Region) {
 		a = nil
 	}
-	return Result{Account: a, Replayed: true}, err
+	return Result{Account: a, Sms: prior.Sms, Replayed: true}, err
 }
 
 // insert stores the account, or returns the one that exists already if that is what the caller accepts.

@@ -61,7 +61,7 @@ func expect(t *testing.T, p *platform, event string, want map[string]string) *cw
 	return in
 }
 
-// checked is Test's parameters that REGISTER of a phone always has.
+// phone is what a REGISTER of a phone always says.
 func phone(mode string) map[string]string {
 	return map[string]string{"SoftClient.ClientType": "Mobile", "SoftClient.NetworkType": "EVDO", "UserInfo.MDN": mdn, "UserInfo.IMSI": imsi,
 		"Auth.Mode": mode, "Auth.Purpose": "mobile", "Auth.Algorithm": models.ProofAlgorithm}
@@ -392,4 +392,27 @@ func names(in *cwmp.Inform) string {
 		list = append(list, v.Name)
 	}
 	return strings.Join(list, " ")
+}
+
+// After a change of the number by the platform the client proves the new one; it forgets the password that does not work any more.
+func TestNewNumber(t *testing.T) {
+	var c *Client
+	p := &platform{ask: challenges(&c, models.ToRegister, "862162345678", models.PC, "line.enable", "Enabled", "ui.status", "0", "ui.result", "1")}
+	c = setup(t, p, nil)
+	if _, err := c.Register(t.Context(), secret); err != nil || c.Remembered() != secret {
+		t.Fatal(err)
+	}
+	p.ask = says(&c, "ui.userName", "862162349999")
+	if _, err := c.Heartbeat(t.Context()); err != nil || c.Remembered() != secret {
+		t.Fatal(err)
+	}
+	p.ask = challenges(&c, models.ToRegister, "862162349999", models.PC, "ui.status", "0", "ui.result", "1")
+	if out, err := c.Register(t.Context(), secret); err != nil || out.Status != 0 {
+		t.Errorf("%+v %v", out, err)
+	}
+	expect(t, p, "X CT-COM REGISTER", map[string]string{"UserInfo.UserName": "862162349999"})
+	p.ask = says(&c, "ui.status", "1", "ui.result", "2")
+	if out, err := c.Register(t.Context(), secret); err != nil || out.Status != 1 || c.Remembered() != "" {
+		t.Errorf("%+v %v", out, err)
+	}
 }

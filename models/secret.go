@@ -31,3 +31,22 @@ func (Sealed) String() string               { return "[sealed]" }
 func (Sealed) GoString() string             { return "[sealed]" }
 func (Sealed) LogValue() slog.Value         { return slog.StringValue("[sealed]") }
 func (Sealed) MarshalText() ([]byte, error) { return []byte("[sealed]"), nil }
+
+// SealedNouns are the nouns with a field of type Sealed. The primary key of each is one ID: it is the row that a value is bound to.
+var SealedNouns = []any{
+	Account{}, Configuration{}, Credential{}, DeedSecret{}, Device{}, MobileIdentity{}, PasswordChange{}, RootKey{}, SmsMessage{}, Task{},
+}
+
+// RootKey is a key that was made once for this database and stays the same when the secret keys change.
+type RootKey struct {
+	ID      ID `gorm:"primaryKey"`
+	Purpose string
+	Secret  Sealed
+}
+
+// DeedSecret is a secret that a mutation answered with, kept as long as its idempotency key so that a repeat is answered alike.
+type DeedSecret struct {
+	ID        ID `gorm:"primaryKey"`
+	Secret    Sealed
+	CreatedAt Time `gorm:"autoCreateTime:false"`
+}

@@ -2,19 +2,122 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store"
 )
+
+// keysCommand is what is done about the secret keys.
+type keysCommand struct {
+	List   keysListCommand   `cmd:"" help:"Show which key sealed how many values."`
+	Reseal keysResealCommand `cmd:"" help:"Seal every value anew with the first key."`
+}
+
+type keysListCommand struct{ settings }
+
+// Run prints a line for each key and each column in which it sealed values.
+func (cmd keysListCommand) Run(ctx context.Context) error {
+	return cmd.withStore(ctx, func(s *store.Store) error { return listKeys(ctx, s, os.Stdout) })
+}
+
+type keysResealCommand struct{ settings }
+
+// Run reseals and prints what is left. It fails if something is: then an old key is needed still.
+func (cmd keysResealCommand) Run(ctx context.Context) error {
+	return cmd.withStore(ctx, func(s *store.Store) error { return resealKeys(ctx, s, os.Stdout) })
+}
+
+// withStore opens the database with the configured keys, for a command that works beside servers.
+func (s settings) withStore(ctx context.Context, f func(*store.Store) error) error {
+	c, err := s.read()
+	if err != nil {
+		return err
+	}
+	keys, err := loadKeys(c)
+	if err != nil {
+		return err
+	}
+	opened, err := store.Open(ctx, store.Config{URL: c.Database, Keys: keys}, models.SystemClock{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(opened), opened.Close())
+}
+
+func listKeys(ctx context.Context, s *store.Store, out io.Writer) error {
+	counts, err := s.CountSealed(ctx)
+	if err != nil {
+		return err
+	}
+	ids := s.KeyIDs()
+	known := len(ids)
+	for _, c := range counts {
+		if !slices.Contains(ids, c.Key) {
+			ids = append(ids, c.Key)
+		}
+	}
+	for i, id := range ids {
+		role := "opens only"
+		switch {
+		case i == 0:
+			role = "seals and opens"
+		case i >= known:
+			role = "is missing from the key file"
+		}
+		var total int64
+		var lines strings.Builder
+		for _, c := range counts {
+			if c.Key == id {
+				total += c.Values
+				fmt.Fprintf(&lines, "  %8d  %s.%s\n", c.Values, c.Table, c.Column)
+			}
+		}
+		if _, err := fmt.Fprintf(out, "%q %s; values sealed with it: %d\n%s", id, role, total, lines.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resealKeys(ctx context.Context, s *store.Store, out io.Writer) error {
+	done, err := s.Reseal(ctx)
+	fmt.Fprintf(out, "sealed anew: %d\n", done.Values)
+	if err != nil {
+		return err
+	}
+	if err := listKeys(ctx, s, out); err != nil {
+		return err
+	}
+	if done.Closed > 0 {
+		return fmt.Errorf("%d values do not open and stay as they are; one of them: %w", done.Closed, done.First)
+	}
+	counts, err := s.CountSealed(ctx)
+	if err != nil {
+		return err
+	}
+	var left int64
+	for _, c := range counts {
+		if c.Key != s.KeyIDs()[0] {
+			left += c.Values
+		}
+	}
+	if left > 0 {
+		return fmt.Errorf("%d values were sealed with another key meanwhile: a server still has another first key, or changed them just now; restart it if so, and run this again", left)
+	}
+	return nil
+}
 
 // loadKeys reads the key list: lines `kid: base64 of 32 bytes`, empty lines and lines that begin with # apart. In lab mode a file that is
 // left out lies beside the database and is made when it is missing.

@@ -24,13 +24,15 @@ type commands struct {
 	Sim     simCommand     `cmd:"" help:"Run simulated soft clients against a server."`
 	Bench   benchCommand   `cmd:"" help:"Measure what things cost on this machine."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database schema up to date."`
+	Keys    keysCommand    `cmd:"" help:"Show or change which secret key seals what."`
+	Audit   auditCommand   `cmd:"" help:"Check the audit log."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
 	BenchLoad  benchLoadCommand  `cmd:"" hidden:""`
 	BenchFloor benchFloorCommand `cmd:"" hidden:""`
 }
 
-// settings are the flags that serve and migrate share; every key of the configuration file can be an environment variable too.
+// settings are the flags that the commands of the platform share; every key of the configuration file can be an environment variable too.
 type settings struct {
 	Config   string  `help:"Configuration file (YAML)." placeholder:"FILE" type:"existingfile"`
 	Database *string `name:"database" help:"sqlite:PATH or mysql://user:password@host:port/database" placeholder:"URL"`

@@ -43,11 +43,11 @@ type RegisterResult struct {
 	Replayed    bool
 }
 
-// registered is what the record of a registerDevice keeps; Password is sealed as deeds.result of the device.
+// registered is what the record of a registerDevice keeps; Kept names the generated password.
 type registered struct {
 	Device   models.ID
 	Username string
-	Password []byte
+	Kept     models.ID
 }
 
 // Register makes a device known before it is ever seen (resolutions 7). It needs DEVICE_WRITE everywhere, since the device has no region yet
@@ -69,8 +69,8 @@ func (r *Room) Register(ctx context.Context, in RegisterInput) (result RegisterR
 			return err
 		}
 		if prior != nil {
-			password, err := tx.Unseal("deeds", "result", prior.Device, prior.Password)
-			result = RegisterResult{DeviceID: prior.Device, AcsUsername: prior.Username, AcsPassword: models.Secret(password), Replayed: true}
+			password, err := events.Kept(tx, prior.Kept)
+			result = RegisterResult{DeviceID: prior.Device, AcsUsername: prior.Username, AcsPassword: password, Replayed: true}
 			return err
 		}
 		result, err = register(tx, in)
@@ -122,7 +122,7 @@ func register(tx *store.Tx, in RegisterInput) (result RegisterResult, err error)
 	}
 	done := registered{Device: d.ID, Username: result.AcsUsername}
 	if !result.AcsPassword.IsZero() {
-		if done.Password, err = tx.Seal("deeds", "result", d.ID, []byte(result.AcsPassword.Reveal())); err != nil {
+		if done.Kept, err = events.Keep(tx, result.AcsPassword); err != nil {
 			return result, err
 		}
 	}

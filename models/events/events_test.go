@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -178,19 +179,94 @@ func TestAuditChain(t *testing.T) {
 		if err := log.Sequence(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := log.VerifyAudit(ctx); n != 3 || err != nil {
-			t.Fatalf("%d entries verified, %v", n, err)
+		whole, err := log.VerifyAudit(ctx, events.AuditHead{})
+		if err != nil || whole.Sequence != 3 {
+			t.Fatalf("%s holds, %v", whole, err)
 		}
-		err := s.InTx(ctx, func(tx *store.Tx) error {
-			return tx.DB.Exec("UPDATE audit_entries SET remote_address = '192.0.2.8' WHERE sequence = 2").Error
-		})
-		if err != nil {
-			t.Fatal(err)
+		if copied, err := events.ParseAuditHead(whole.String()); err != nil || copied != whole {
+			t.Errorf("%s is read as %s, %v", whole, copied, err)
 		}
-		if n, err := log.VerifyAudit(ctx); n != 1 || err == nil {
-			t.Fatalf("a changed entry was not found: %d, %v", n, err)
+		for _, wrong := range []string{"", "3", "3:ab", "x" + whole.String(), whole.String() + "00", "-1" + whole.String()[1:]} {
+			if _, err := events.ParseAuditHead(wrong); err == nil {
+				t.Errorf("%q was read", wrong)
+			}
+		}
+		verify := func(kept events.AuditHead) (held, broken int64) {
+			t.Helper()
+			head, err := log.VerifyAudit(ctx, kept)
+			var chain *events.BrokenChain
+			if err != nil && !errors.As(err, &chain) {
+				t.Fatal(err)
+			}
+			if chain != nil {
+				broken = chain.Sequence
+			}
+			return head.Sequence, broken
+		}
+		if held, broken := verify(whole); held != 3 || broken != 0 {
+			t.Errorf("against its own head: %d hold, %d is broken", held, broken)
+		}
+		forged := whole
+		forged.Hash[0] ^= 1
+		if _, broken := verify(forged); broken != 3 {
+			t.Errorf("against another head: %d is broken", broken)
+		}
+		tamperings := []struct {
+			statement, undo string
+			broken          int64
+		}{
+			{"UPDATE audit_entries SET remote_address = '192.0.2.8' WHERE sequence = 2", "UPDATE audit_entries SET remote_address = '192.0.2.7' WHERE sequence = 2", 2},
+			{"UPDATE audit_entries SET sequence = 9 WHERE sequence = 2", "UPDATE audit_entries SET sequence = 2 WHERE sequence = 9", 2},
+			{"UPDATE audit_entries SET previous_hash = hash WHERE sequence = 1", "UPDATE audit_entries SET previous_hash = X'" + strings.Repeat("00", 32) + "' WHERE sequence = 1", 1},
+			{"UPDATE audit_entries SET sequence = NULL WHERE sequence = 3", "UPDATE audit_entries SET sequence = 3 WHERE sequence IS NULL", 3},
+			{"DELETE FROM audit_entries WHERE sequence = 3", "", 3}, // the newest
+		}
+		for _, x := range tamperings {
+			execute(t, s, x.statement)
+			if held, broken := verify(events.AuditHead{}); held != x.broken-1 || broken != x.broken {
+				t.Errorf("%s: %d hold, %d is broken", x.statement, held, broken)
+			}
+			if x.undo != "" {
+				execute(t, s, x.undo)
+			}
+		}
+		// Who cuts the end off and mends log_head too is found by the copy of the head only.
+		execute(t, s, "UPDATE log_head SET audit_sequence = 2, audit_hash = (SELECT hash FROM audit_entries WHERE sequence = 2)")
+		if held, broken := verify(events.AuditHead{}); held != 2 || broken != 0 {
+			t.Errorf("without a copy of the head: %d hold, %d is broken", held, broken)
+		}
+		if held, broken := verify(whole); held != 2 || broken != 3 {
+			t.Errorf("with a copy of the head: %d hold, %d is broken", held, broken)
 		}
 	})
+}
+
+// keepSecret keeps a secret of a mutation and reads it again.
+func keepSecret(t *testing.T, s *store.Store) {
+	t.Helper()
+	err := s.InTx(t.Context(), func(tx *store.Tx) error {
+		id, err := events.Keep(tx, "once only")
+		if err != nil {
+			return err
+		}
+		if secret, err := events.Kept(tx, id); err != nil || secret.Reveal() != "once only" {
+			t.Errorf("%q, %v", secret.Reveal(), err)
+		}
+		if secret, err := events.Kept(tx, models.ID{}); err != nil || secret != "" {
+			t.Errorf("nothing was kept, but %q, %v", secret.Reveal(), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func execute(t *testing.T, s *store.Store, statement string) {
+	t.Helper()
+	if err := s.InTx(t.Context(), func(tx *store.Tx) error { return tx.DB.Exec(statement).Error }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type outcome struct{ Account models.ID }
@@ -245,14 +321,17 @@ func TestOnceInParallel(t *testing.T) {
 		if _, replayed, err := once(ctx, s, "k", "other", func() {}); replayed || err != nil {
 			t.Error("after a week:", replayed, err)
 		}
+		keepSecret(t, s)
 		clock.Advance(8 * 24 * time.Hour)
 		if err := events.New(s, clock).Clean(ctx); err != nil {
 			t.Fatal(err)
 		}
 		err := s.View(ctx, func(tx *store.Tx) error {
-			var left int64
-			if err := tx.DB.Table("deeds").Count(&left).Error; err != nil || left != 0 {
-				t.Error("left after cleaning:", left, err)
+			for _, table := range []string{"deeds", "deed_secrets"} {
+				var left int64
+				if err := tx.DB.Table(table).Count(&left).Error; err != nil || left != 0 {
+					t.Error("left after cleaning:", table, left, err)
+				}
 			}
 			return nil
 		})

@@ -96,12 +96,49 @@ func Done(tx *store.Tx, mutation, key string, result any) error {
 	return nil
 }
 
-// Clean deletes the records of mutations whose keys are remembered no longer, at most 1,000 a statement.
+// Keep keeps a secret that the mutation answers with, so that a repeat is answered alike; its id belongs into what Done records.
+func Keep(tx *store.Tx, secret models.Secret) (models.ID, error) {
+	kept := models.DeedSecret{ID: models.NewID(), CreatedAt: tx.Now}
+	var err error
+	if kept.Secret, err = tx.Seal("deed_secrets", "secret", kept.ID, []byte(secret.Reveal())); err != nil {
+		return kept.ID, err
+	}
+	if err := gorm.G[models.DeedSecret](tx.DB).Create(tx.Context(), &kept); err != nil {
+		return kept.ID, fmt.Errorf("keep the secret of a mutation: %w", err)
+	}
+	return kept.ID, nil
+}
+
+// Kept returns what Keep kept; the empty secret for the zero id.
+func Kept(tx *store.Tx, id models.ID) (models.Secret, error) {
+	if id.IsZero() {
+		return "", nil
+	}
+	kept, err := gorm.G[models.DeedSecret](tx.DB).Where("id = ?", id).Take(tx.Context())
+	if err != nil {
+		return "", fmt.Errorf("read the secret of a mutation: %w", err)
+	}
+	plain, err := tx.Unseal("deed_secrets", "secret", id, kept.Secret)
+	return models.Secret(plain), err
+}
+
+// Clean deletes the records of mutations whose keys are remembered no longer, with their secrets, at most 1,000 a statement.
 func (l *Log) Clean(ctx context.Context) error {
+	if err := clean[deed](ctx, l.store); err != nil {
+		return fmt.Errorf("clean up old idempotency keys: %w", err)
+	}
+	if err := clean[models.DeedSecret](ctx, l.store); err != nil {
+		return fmt.Errorf("clean up the secrets of old mutations: %w", err)
+	}
+	return nil
+}
+
+func clean[T any](ctx context.Context, s *store.Store) error {
 	for {
 		var deleted int64
-		err := l.store.InTx(ctx, func(tx *store.Tx) error {
-			old, err := gorm.G[deed](tx.DB).Where("created_at < ?", tx.Now.Add(-remembered)).Order("created_at").Limit(cleaned).Find(ctx)
+		err := s.InTx(ctx, func(tx *store.Tx) error {
+			deleted = 0
+			old, err := gorm.G[T](tx.DB).Where("created_at < ?", tx.Now.Add(-remembered)).Order("created_at").Limit(cleaned).Find(ctx)
 			if err != nil || len(old) == 0 {
 				return err
 			}
@@ -109,11 +146,8 @@ func (l *Log) Clean(ctx context.Context) error {
 			deleted = done.RowsAffected
 			return done.Error
 		})
-		if err != nil {
-			return fmt.Errorf("clean up old idempotency keys: %w", err)
-		}
-		if deleted == 0 {
-			return nil
+		if err != nil || deleted == 0 {
+			return err
 		}
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -177,26 +179,78 @@ func hashEntry(previous []byte, sequence int64, e models.AuditEntry) ([]byte, er
 	return sum[:], nil
 }
 
-// VerifyAudit walks the audit log from its start and returns how many entries hold; the error names the first that does not.
-func (l *Log) VerifyAudit(ctx context.Context) (held int64, err error) {
-	previous := make([]byte, sha256.Size)
+// AuditHead is the newest entry of the audit chain. Whoever keeps a copy of it elsewhere can tell later that nothing before it was changed or
+// taken away.
+type AuditHead struct {
+	Sequence int64
+	Hash     [sha256.Size]byte
+}
+
+// String is the sequence, a colon and the hash in hex.
+func (h AuditHead) String() string { return fmt.Sprintf("%d:%x", h.Sequence, h.Hash) }
+
+// ParseAuditHead reads what String wrote.
+func ParseAuditHead(text string) (h AuditHead, err error) {
+	sequence, hash, _ := strings.Cut(text, ":")
+	raw, hexErr := hex.DecodeString(hash)
+	h.Sequence, err = strconv.ParseInt(sequence, 10, 64)
+	if err != nil || hexErr != nil || len(raw) != len(h.Hash) || h.Sequence < 0 {
+		return h, fmt.Errorf("%q is not a sequence, a colon and 64 hex digits", text)
+	}
+	copy(h.Hash[:], raw)
+	return h, nil
+}
+
+// BrokenChain says where the audit chain does not hold.
+type BrokenChain struct {
+	Sequence int64 // of the first entry that was changed or is missing
+	Why      string
+}
+
+func (e *BrokenChain) Error() string { return fmt.Sprintf("audit entry %d %s", e.Sequence, e.Why) }
+
+// VerifyAudit walks the audit log from its start to its end and returns the last entry that holds. A *BrokenChain names the first that does
+// not: one that was changed, one that is missing, the ones at the end too as long as log_head knows of them, or one that is not what its copy
+// in kept says; the zero kept says nothing.
+func (l *Log) VerifyAudit(ctx context.Context, kept AuditHead) (held AuditHead, err error) {
 	err = l.store.View(ctx, func(tx *store.Tx) error {
+		// What is written during the walk only comes after this head.
+		newest, err := readHead(tx.DB)
+		if err != nil {
+			return err
+		}
+		ends := []AuditHead{{Sequence: newest.AuditSequence, Hash: [sha256.Size]byte(newest.AuditHash)}, kept}
 		for {
-			entries, err := gorm.G[models.AuditEntry](tx.DB).Where("sequence > ?", held).Order("sequence").Limit(chunk).Find(ctx)
-			if err != nil || len(entries) == 0 {
-				return err
+			entries, err := gorm.G[models.AuditEntry](tx.DB).Where("sequence > ?", held.Sequence).Order("sequence").Limit(chunk).Find(ctx)
+			if err != nil {
+				return fmt.Errorf("read the audit log: %w", err)
 			}
 			for _, e := range entries {
-				hash, err := hashEntry(previous, held+1, e)
-				if err != nil {
+				next := held.Sequence + 1
+				hash, err := hashEntry(held.Hash[:], next, e)
+				switch {
+				case err != nil:
 					return err
+				case *e.Sequence != next:
+					return &BrokenChain{Sequence: next, Why: "is missing"}
+				case !bytes.Equal(e.PreviousHash, held.Hash[:]) || !bytes.Equal(e.Hash, hash):
+					return &BrokenChain{Sequence: next, Why: "was changed, or one before it was"}
 				}
-				if *e.Sequence != held+1 || !bytes.Equal(e.PreviousHash, previous) || !bytes.Equal(e.Hash, hash) {
-					return fmt.Errorf("audit entry %d does not fit the chain", held+1)
+				for _, end := range ends {
+					if end.Sequence == next && !bytes.Equal(end.Hash[:], hash) {
+						return &BrokenChain{Sequence: next, Why: "is not the one that was once the newest"}
+					}
 				}
-				previous, held = hash, held+1
+				held = AuditHead{Sequence: next, Hash: [sha256.Size]byte(hash)}
+			}
+			if len(entries) == 0 {
+				break
 			}
 		}
+		if held.Sequence < max(newest.AuditSequence, kept.Sequence) {
+			return &BrokenChain{Sequence: held.Sequence + 1, Why: "is missing: entries were cut off at the end"}
+		}
+		return nil
 	})
 	return held, err
 }

@@ -129,11 +129,11 @@ type RotateSecretResult struct {
 	Replayed     bool
 }
 
-// rotated is what the record of a rotation keeps; Secret is sealed as deeds.result of the client. Without it a lost answer would make the
+// rotated is what the record of a rotation keeps; Kept names the new secret. Without it a lost answer would make the
 // caller rotate again, which ends the secret in use.
 type rotated struct {
 	Client models.ID
-	Secret []byte
+	Kept   models.ID
 	Until  models.Time
 }
 
@@ -178,12 +178,12 @@ func checkNote(note string) error {
 }
 
 func replay(tx *store.Tx, prior *rotated, result *RotateSecretResult) error {
-	secret, err := tx.Unseal("deeds", "result", prior.Client, prior.Secret)
+	secret, err := events.Kept(tx, prior.Kept)
 	if err != nil {
 		return err
 	}
 	c, err := gorm.G[models.APIClient](tx.DB).Where("id = ?", prior.Client).Take(tx.Context())
-	*result = RotateSecretResult{Client: &c, Secret: models.Secret(secret), OverlapUntil: prior.Until, Replayed: true}
+	*result = RotateSecretResult{Client: &c, Secret: secret, OverlapUntil: prior.Until, Replayed: true}
 	return err
 }
 
@@ -220,11 +220,11 @@ func (r *Room) rotate(tx *store.Tx, in RotateSecretInput, result *RotateSecretRe
 	if err != nil || in.IdempotencyKey == "" {
 		return err
 	}
-	sealed, err := tx.Seal("deeds", "result", c.ID, []byte(secret.Reveal()))
+	kept, err := events.Keep(tx, secret)
 	if err != nil {
 		return err
 	}
-	return events.Done(tx, rotateSecret, in.IdempotencyKey, rotated{Client: c.ID, Secret: sealed, Until: c.PreviousUntil})
+	return events.Done(tx, rotateSecret, in.IdempotencyKey, rotated{Client: c.ID, Kept: kept, Until: c.PreviousUntil})
 }
 
 // Authenticate finds the API client with that secret. UNAUTHENTICATED, without saying why, if there is none, it is disabled or remoteIP is in

@@ -135,20 +135,21 @@ func (tx *Tx) UnsealJSON(table, column string, row models.ID, sealed models.Seal
 // HMAC is Store.HMAC.
 func (tx *Tx) HMAC(purpose, text string) [32]byte { return tx.store.HMAC(purpose, text) }
 
-// Derive returns the key for one purpose under the first secret key, the same in every replica.
-func (s *Store) Derive(purpose string) [32]byte { return derive(s.keys.keys[0], purpose) }
+// Derive returns the key for one purpose under the first secret key, the same in every replica that has the same first key. Use it for what
+// lives for minutes: another first key makes another one.
+func (s *Store) Derive(purpose string) [32]byte { return derive(s.keys.keys[0].Secret, purpose) }
 
 // DeriveAll returns the keys for one purpose under every secret key, the first first.
 func (s *Store) DeriveAll(purpose string) [][32]byte {
 	keys := make([][32]byte, len(s.keys.keys))
 	for i, k := range s.keys.keys {
-		keys[i] = derive(k, purpose)
+		keys[i] = derive(k.Secret, purpose)
 	}
 	return keys
 }
 
-func derive(k Key, purpose string) (key [32]byte) {
-	material, err := hkdf.Key(sha256.New, k.Secret[:], nil, purpose, len(key))
+func derive(secret [32]byte, purpose string) (key [32]byte) {
+	material, err := hkdf.Key(sha256.New, secret[:], nil, purpose, len(key))
 	if err != nil {
 		panic(err) // only for more than 255 hash lengths
 	}
@@ -156,9 +157,10 @@ func derive(k Key, purpose string) (key [32]byte) {
 	return key
 }
 
-// HMAC hashes text under Derive(purpose): an index over personal data that a stolen database does not give away.
+// HMAC hashes text for one purpose: an index over personal data that a stolen database does not give away. It stays the same when the secret
+// keys change, because rows are found by it for days and the salts of unknown numbers must not move while those of accounts stay.
 func (s *Store) HMAC(purpose, text string) [32]byte {
-	key := s.Derive(purpose)
+	key := derive(s.root, purpose)
 	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte(text))
 	return [32]byte(h.Sum(nil))

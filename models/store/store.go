@@ -38,6 +38,7 @@ type Store struct {
 	read   *gorm.DB
 	clock  models.Clock
 	keys   *keyring
+	root   [32]byte // of HMAC
 	wakes  wakes
 	// observer hears how long statements take; nil: nobody does.
 	observer Observer
@@ -72,6 +73,9 @@ func Open(ctx context.Context, c Config, clock models.Clock) (*Store, error) {
 		return nil, err
 	}
 	if err := s.prepareSchema(ctx, c.Migrate || e.dialect() == dialectSQLite); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.root, err = s.rootKey(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

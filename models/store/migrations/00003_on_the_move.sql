@@ -16,6 +16,7 @@ CREATE TABLE account_suspensions (
 ALTER TABLE devices ADD COLUMN must_change_password BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE devices ADD COLUMN logout_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE devices ADD COLUMN logout_reason VARCHAR(32) NOT NULL DEFAULT '';
+ALTER TABLE devices ADD COLUMN reachability_at BIGINT NOT NULL DEFAULT 0;
 
 ALTER TABLE device_presence ADD COLUMN expires_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE device_presence ADD COLUMN deferred_to BIGINT NOT NULL DEFAULT 0;
@@ -32,6 +33,7 @@ CREATE TABLE reachability_changes (
   duration_seconds BIGINT NOT NULL
 );
 CREATE INDEX reachability_changes_device ON reachability_changes (device_id, at, id);
+CREATE INDEX reachability_changes_at ON reachability_changes (at);
 
 CREATE TABLE beats (
   name VARCHAR(32) NOT NULL PRIMARY KEY,

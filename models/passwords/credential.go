@@ -48,8 +48,10 @@ func SetPassword(tx *store.Tx, account *models.Account, p Prepared) error {
 
 // issue keeps the salt at its first use and makes what was prepared the account's only verifier of its kind.
 func issue(tx *store.Tx, account *models.Account, device models.DeviceKey, p Prepared) error {
-	if err := keepSalt(tx, account.ID, p); err != nil {
-		return err
+	if p.kind != models.LoginCode { // whose salt is the mobile's own
+		if err := keepSalt(tx, account.ID, p); err != nil {
+			return err
+		}
 	}
 	c := models.Credential{Kind: p.kind}
 	if p.ttl > 0 {

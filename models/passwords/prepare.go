@@ -59,9 +59,31 @@ func (r *Room) firstSalt(tx *store.Tx, number models.Number) *models.PasswordSal
 	return &models.PasswordSalt{Salt: sum[:16], Iterations: r.config.Iterations}
 }
 
-// nextSalt is that of the account's next verifier. All verifiers share one, which stays, except that where timestamp mode is on the computable
+// CodeSalt returns the 16-byte salt and the iterations of login codes sent to a mobile. They follow from its number alone: the salt of the
+// account would tell which mobile belongs to which number, and that there is such an account at all.
+func (r *Room) CodeSalt(ctx context.Context, mdn models.Number) (salt []byte, iterations int, err error) {
+	err = r.store.View(ctx, func(tx *store.Tx) error {
+		s := r.codeSalt(tx, mdn)
+		salt, iterations = s.Salt, s.Iterations
+		return nil
+	})
+	return salt, iterations, err
+}
+
+func (r *Room) codeSalt(tx *store.Tx, mdn models.Number) *models.PasswordSalt {
+	if r.config.Realm != "" {
+		return r.firstSalt(tx, mdn) // every verifier has the salt that a client can compute
+	}
+	sum := tx.HMAC("code salt", string(mdn))
+	return &models.PasswordSalt{Salt: sum[:16], Iterations: r.config.Iterations}
+}
+
+// nextSalt is that of the account's next verifier. All but login codes share one, which stays, except that where timestamp mode is on the computable
 // one takes its place as soon as no long-term password needs the old one.
 func (r *Room) nextSalt(tx *store.Tx, number models.Number, account models.ID, kind models.CredentialKind) (s *models.PasswordSalt, resalts bool, err error) {
+	if kind == models.LoginCode {
+		return r.codeSalt(tx, number), false, nil
+	}
 	stored, err := storedSalt(tx, account)
 	if err != nil {
 		return nil, false, err
@@ -119,9 +141,9 @@ func (r *Room) PrepareOTP(ctx context.Context, number models.Number, account mod
 // codeLength is that of a mobile's login code (i4.md B.3).
 const codeLength = 8
 
-// PrepareCode makes a mobile's login code, as PrepareOTP makes a one-time password.
-func (r *Room) PrepareCode(ctx context.Context, number models.Number, account models.ID) (Prepared, error) {
-	p, err := r.prepareCode(ctx, number, account, models.LoginCode, codeLength)
+// PrepareCode makes a mobile's login code, as PrepareOTP makes a one-time password; the zero account is an unknown one.
+func (r *Room) PrepareCode(ctx context.Context, mdn models.Number, account models.ID) (Prepared, error) {
+	p, err := r.prepareCode(ctx, mdn, account, models.LoginCode, codeLength)
 	p.ttl, p.bindDevice = r.config.CodeTTL, true
 	return p, err
 }

@@ -81,7 +81,10 @@ func TestEachPurposeHasItsVerifiers(t *testing.T) {
 			h.Helper()
 			v := h.judge(h.prove(purpose, pc, password, binding), binding)
 			h.want(what, v.Result, want)
-			h.tx(func(tx *store.Tx) error { _, err := passwords.Unlock(tx, h.account.ID, []models.DeviceKey{pc}); return err })
+			h.tx(func(tx *store.Tx) error {
+				_, err := passwords.Unlock(tx, h.account.ID, []models.DeviceKey{pc})
+				return err
+			})
 		}
 		h.set("Blue-Kite-42!")
 		code, otp := h.sendCode(pc), h.issue(pc)

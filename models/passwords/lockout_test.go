@@ -1,6 +1,7 @@
 package passwords_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -153,11 +154,21 @@ func TestCleanForgetsWhatIsOver(t *testing.T) {
 			if err := tx.DB.CreateInBatches(nonces, 500).Error; err != nil {
 				return err
 			}
+			for i, until := range []models.Time{tx.Now, tx.Now.Add(time.Minute)} {
+				if err := tx.DB.Create(&models.UsedToken{Hash: bytes.Repeat([]byte{byte(i)}, 32), Until: until}).Error; err != nil {
+					return err
+				}
+				if err := tx.DB.Create(&models.AssertedNumber{Nonce: fmt.Sprintf("%032x", i), MDN: mobile, Until: until}).Error; err != nil {
+					return err
+				}
+			}
 			return h.Record(tx, passwords.Request{Device: pc, RequestID: "r1", Number: number}, h.account.ID, models.ResultOK, 60)
 		})
-		rows := func() (n [4]int64) {
+		rows := func() (n [6]int64) {
 			h.tx(func(tx *store.Tx) error {
-				for i, row := range []any{&models.ClientNonce{}, &models.PasswordRequest{}, &models.Credential{}, &models.Lockout{}} {
+				for i, row := range []any{
+					&models.ClientNonce{}, &models.PasswordRequest{}, &models.Credential{}, &models.Lockout{}, &models.UsedToken{}, &models.AssertedNumber{},
+				} {
 					if err := tx.DB.Model(row).Count(&n[i]).Error; err != nil {
 						return err
 					}
@@ -172,12 +183,12 @@ func TestCleanForgetsWhatIsOver(t *testing.T) {
 			}
 		}
 		clean()
-		h.want("at once", rows(), [4]int64{1, 1, 1, 3})
+		h.want("at once", rows(), [6]int64{1, 1, 1, 3, 1, 1})
 		h.clock.Advance(24*time.Hour - time.Millisecond)
 		clean()
-		h.want("within the day", rows(), [4]int64{1, 1, 0, 3})
+		h.want("within the day", rows(), [6]int64{1, 1, 0, 3, 0, 0})
 		h.clock.Advance(time.Millisecond)
 		clean()
-		h.want("after the day", rows(), [4]int64{0, 0, 0, 0})
+		h.want("after the day", rows(), [6]int64{})
 	})
 }

@@ -2,6 +2,7 @@ package passwords_test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -229,6 +230,31 @@ func TestLimitOfAllAfterTheClockWasSetBack(t *testing.T) {
 	}
 }
 
+// Behind a carrier's NAT are many subscribers (i4.md C.3).
+func TestLimitsBehindCarrierNAT(t *testing.T) {
+	t.Parallel()
+	c := passwords.Defaults()
+	c.Limits = passwords.Limits{IPHour: 2}
+	c.Lockout.IPHour = 1
+	c.CGN, c.CGNFactor = []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("2001:db8:cafe::/48")}, 3
+	room := passwords.New(nil, storetest.NewClock(), c)
+	for ip, want := range map[string]int{
+		"100.64.0.1": 6, "100.127.255.255": 6, "100.128.0.1": 2, "192.0.2.1": 2, "::ffff:100.64.0.2": 6, "2001:db8:cafe::1": 6, "2001:db8:cafd::1": 2, "nonsense": 2,
+	} {
+		admitted, failed := 0, 0
+		for room.AdmitIP(ip) == 0 {
+			admitted++
+		}
+		for !room.IPBlocked(ip) {
+			room.IPFailed(ip)
+			failed++
+		}
+		if admitted != want || failed != want/2 {
+			t.Errorf("%s: %d requests and %d failures, not %d and %d", ip, admitted, failed, want, want/2)
+		}
+	}
+}
+
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	if err := passwords.Defaults().Check(); err != nil {
@@ -243,6 +269,17 @@ func TestConfigurations(t *testing.T) {
 		"template":   func(c *passwords.Config) { c.Template = "your code" },
 		"workers":    func(c *passwords.Config) { c.Workers = 0 },
 		"lockout":    func(c *passwords.Config) { c.Lockout.MaxHours = 0 },
+		"codeTtl":    func(c *passwords.Config) { c.CodeTTL = 0 },
+		"codeTries":  func(c *passwords.Config) { c.CodeTries = 0 },
+		"code text":  func(c *passwords.Config) { c.CodeTemplate = "your code" },
+		"reset.ttl":  func(c *passwords.Config) { c.ResetTTL = 0 },
+		"reset.day":  func(c *passwords.Config) { c.ResetDay = -1 },
+		"grace":      func(c *passwords.Config) { c.ChangeGrace = 25 * time.Hour },
+		"least":      func(c *passwords.Config) { c.MinIterations = 9999 },
+		"most":       func(c *passwords.Config) { c.Iterations = 10_000_001 },
+		"window":     func(c *passwords.Config) { c.Window = 0 },
+		"realm":      func(c *passwords.Config) { c.Realm = "a|b" },
+		"cgn.factor": func(c *passwords.Config) { c.CGNFactor = 0 },
 	} {
 		c := passwords.Defaults()
 		change(&c)

@@ -256,7 +256,7 @@ func Encode(p PDU) ([]byte, error) {
 		if p.Command == BindTransceiverResp {
 			size = 16
 		}
-		if p.Status == OK || p.Command == DeliverSMResp { // 4.6.2: message_id is unused, and there
+		if p.Status == OK || p.Command == DeliverSMResp || p.Answer != "" { // 4.6.2: that of deliver_sm_resp is unused, and always there
 			e.text("name", p.Answer, size)
 		}
 	}

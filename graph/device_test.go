@@ -94,7 +94,7 @@ func (h *house) seen(id any, ip string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.config.Devices.Seen(d.ID, models.DevicePresence{DeviceID: d.ID, LastInformAt: h.clock.Now(), IPAddress: ip, ClockSkewSeconds: -3})
+	h.config.Devices.Seen(&d, models.DevicePresence{DeviceID: d.ID, LastInformAt: h.clock.Now(), IPAddress: ip, ClockSkewSeconds: -3})
 	if err := h.config.Devices.Flush(h.Context()); err != nil {
 		h.Fatal(err)
 	}

@@ -110,7 +110,9 @@ type Device struct {
 	AccountState AccountState
 	Region       string
 
-	Reachability     Reachability
+	Reachability Reachability
+	// ReachabilityAt is since when; zero if that is not known.
+	ReachabilityAt   Time
 	DesiredVersion   int64
 	ConfirmedVersion int64
 	// WorkAt is when there is something to ask of the device; zero: nothing.
@@ -147,7 +149,8 @@ type DevicePresence struct {
 	LastBootAt       Time
 	IPAddress        string `gorm:"column:ip_address"`
 	ClockSkewSeconds int64
-	// ExpiresAt is when the device counts as gone if nothing is heard of it: LastInformAt + missed heartbeats + grace; zero: not watched.
+	// ExpiresAt is when to look whether the device is gone: LastInformAt + missed heartbeats + grace, or later; 1: at the next occasion;
+	// zero: never, because the device is not ONLINE.
 	ExpiresAt Time
 	// DeferredTo is the end of the newest outage of the platform that ExpiresAt already makes up for.
 	DeferredTo Time

@@ -110,7 +110,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	if err := bootstrap(ctx, operatorRoom, c); err != nil {
 		return nil, err
 	}
-	a.devices = devices.New(s, a.clock, devices.Config{Heartbeat: heartbeats(c, profile)})
+	a.devices = devices.New(s, a.clock, devicesConfig(c, profile))
 	sender := newSender(c)
 	if sender == nil {
 		slog.WarnContext(ctx, "no way to send SMS is configured (sms): clients that ask for a password hear that it is unavailable")

@@ -302,7 +302,7 @@ func (v *Visit) seen() {
 		skew := int64(now-v.in.CurrentTime) / 1000 // not Sub, which wraps around after 292 years
 		p.ClockSkewSeconds = max(min(skew, math.MaxInt32), math.MinInt32)
 	}
-	v.room.Devices.Seen(v.device.ID, p)
+	v.room.Devices.Seen(v.device, p)
 }
 
 // maxPaths is how many bytes of paths an event takes of the 64 KiB of its row; as JSON they may become six times as many.

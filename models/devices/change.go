@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/softacs/softacs/models"
-	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/store"
 )
 
@@ -27,42 +26,18 @@ func SetAccount(tx *store.Tx, deviceID models.ID, account *models.Account) error
 	return nil
 }
 
-// SetOnline makes the device ONLINE, with an event if it was not. at is when it was heard of.
-func SetOnline(tx *store.Tx, d *models.Device, at models.Time) error {
-	before := d.Reachability
-	tx.AfterCommit(func() { d.Reachability = models.Online }) // not now: the transaction may run again
-	done := tx.DB.Model(&models.Device{}).Where("id = ? AND reachability <> ?", d.ID, models.Online).
-		Updates(map[string]any{"reachability": models.Online, "updated_at": tx.Now})
-	if done.Error != nil {
-		return fmt.Errorf("set device %s online: %w", d.ID, done.Error)
-	}
-	if done.RowsAffected == 0 {
-		return nil
-	}
-	if before == models.Online { // d was read before somebody else set it offline
-		before = models.Offline
-	}
-	return events.Append(tx, EventOf(d, models.DeviceReachabilityChanged, "client.online",
-		map[string]any{"state": models.Online, "previousState": before, "at": at}))
-}
-
-// SetLogin remembers the login session that the device reported, if it is another one (resolutions 16).
-func SetLogin(tx *store.Tx, d *models.Device, sessionID string) error {
-	sessionID = clip(sessionID, 32)
-	if d.LoginSessionID == sessionID {
-		return nil
-	}
-	if err := update(tx, d.ID, map[string]any{"login_session_id": sessionID, "login_at": tx.Now}); err != nil {
-		return fmt.Errorf("set the login of device %s: %w", d.ID, err)
-	}
-	tx.AfterCommit(func() { d.LoginSessionID, d.LoginAt = sessionID, tx.Now }) // not now: the transaction may run again
-	return nil
-}
-
 // SetReauth tells whether the device must authenticate with its number and password again before it is served.
 func SetReauth(tx *store.Tx, deviceID models.ID, required bool) error {
 	if err := update(tx, deviceID, map[string]any{"reauth_required": required}); err != nil {
 		return fmt.Errorf("set re-authentication of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+// SetMustChange tells whether the device has to change its password before it gets service (resolutions 13).
+func SetMustChange(tx *store.Tx, deviceID models.ID, required bool) error {
+	if err := update(tx, deviceID, map[string]any{"must_change_password": required}); err != nil {
+		return fmt.Errorf("set the change of the password of device %s: %w", deviceID, err)
 	}
 	return nil
 }

@@ -1,11 +1,12 @@
 // Package devices keeps what is known of each installed client: its identity and type, its HTTP credentials, whether it is reachable, what it
 // last reported, and when there is work for it.
 //
-// It owns the tables devices, device_presence and device_parameters; every other room changes a device through the functions here. It refuses
+// It owns the tables devices, device_presence, device_parameters, reachability_changes, beats and outages; every other room changes a device through the functions here. It refuses
 // to know why a device is bound, what its work is, and how it speaks: it never looks at a binding, a task or a configuration.
 package devices
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -27,28 +28,39 @@ const (
 	NameHeartbeat       = "managementServer.periodicInformInterval"
 )
 
-// grace is what a heartbeat may be late before its device counts as stale (i4.md B.6).
-const grace = 60 * time.Second
+// Rhythm is how devices of a type are heard of (i4.md B.6): every Interval until a device confirmed another; STALE when one heartbeat is later
+// than Grace, OFFLINE when Missed heartbeats and Grace have passed.
+type Rhythm struct {
+	Interval time.Duration
+	Missed   int
+	Grace    time.Duration
+}
 
 // Config is what the room is built with.
 type Config struct {
-	// Heartbeat is the interval of each client type until a device confirmed another; types left out have DefaultHeartbeats'.
-	Heartbeat map[models.ClientType]time.Duration
+	// Heartbeat is the rhythm of each client type; what is left out is DefaultHeartbeats'.
+	Heartbeat map[models.ClientType]Rhythm
+	Guard     Guard
 	// MaxPresence bounds the devices whose presence waits for the next flush; 0: 200,000.
 	MaxPresence int
 }
 
-// DefaultHeartbeats are the intervals of i4.md B.10 and, for generic devices, resolutions 6.
-var DefaultHeartbeats = map[models.ClientType]time.Duration{
-	models.PC: 600 * time.Second, models.Mobile: 1800 * time.Second, models.MagicScreen: 600 * time.Second, models.Generic: 24 * time.Hour,
+// DefaultHeartbeats are those of i4.md B.6, B.10 and, for generic devices, resolutions 6.
+var DefaultHeartbeats = map[models.ClientType]Rhythm{
+	models.PC:          {600 * time.Second, 3, 60 * time.Second},
+	models.Mobile:      {1800 * time.Second, 3, 60 * time.Second},
+	models.MagicScreen: {600 * time.Second, 3, 60 * time.Second},
+	models.Generic:     {24 * time.Hour, 3, 60 * time.Second},
 }
 
 // Room is all devices.
 type Room struct {
 	store     *store.Store
 	clock     models.Clock
-	heartbeat map[models.ClientType]time.Duration
+	heartbeat map[models.ClientType]Rhythm
+	guard     Guard
 	presence  presence
+	watched   watched
 
 	prepare sync.Mutex
 	lookup  *sql.Stmt
@@ -56,12 +68,10 @@ type Room struct {
 
 // New builds the room on s.
 func New(s *store.Store, clock models.Clock, c Config) *Room {
-	r := &Room{store: s, clock: clock, heartbeat: map[models.ClientType]time.Duration{}}
-	for t, d := range DefaultHeartbeats {
-		if c.Heartbeat[t] > 0 {
-			d = c.Heartbeat[t]
-		}
-		r.heartbeat[t] = d
+	r := &Room{store: s, clock: clock, guard: c.Guard, heartbeat: map[models.ClientType]Rhythm{}}
+	for t, usual := range DefaultHeartbeats {
+		set := c.Heartbeat[t]
+		r.heartbeat[t] = Rhythm{cmp.Or(set.Interval, usual.Interval), cmp.Or(set.Missed, usual.Missed), cmp.Or(set.Grace, usual.Grace)}
 	}
 	r.presence.limit = c.MaxPresence
 	if r.presence.limit <= 0 {
@@ -74,7 +84,7 @@ func New(s *store.Store, clock models.Clock, c Config) *Room {
 // lookupColumns are the columns of devices in the order in which Lookup scans them.
 const lookupColumns = "id, version, created_at, updated_at, device_key, oui, product_class, serial_number, manufacturer, model, client_type, tags, " +
 	"stock_state, registered, software_version, hardware_version, os_version, legacy_auth, http_username, http_credentials, revoked, " +
-	"reauth_required, must_change_password, account_id, account_state, region, reachability, desired_version, confirmed_version, work_at, session_epoch, " +
+	"reauth_required, must_change_password, account_id, account_state, region, reachability, reachability_at, desired_version, confirmed_version, work_at, session_epoch, " +
 	"heartbeat_seconds, login_session_id, login_at, logout_at, logout_reason, report_hash"
 
 // Lookup finds the device that an Inform names; nil if it is unknown. It is the only statement of a heartbeat (resolutions 41), so it is
@@ -90,7 +100,7 @@ func (r *Room) Lookup(ctx context.Context, key models.DeviceKey) (*models.Device
 	err = statement.QueryRowContext(ctx, string(key)).Scan(&d.ID, &d.Version, &d.CreatedAt, &d.UpdatedAt, &d.Key, &d.OUI, &d.ProductClass,
 		&d.SerialNumber, &d.Manufacturer, &d.Model, &d.ClientType, &d.Tags, &d.StockState, &d.Registered, &d.SoftwareVersion, &d.HardwareVersion,
 		&d.OSVersion, &d.LegacyAuth, &d.HTTPUsername, &d.HTTPCredentials, &d.Revoked, &d.ReauthRequired, &d.MustChangePassword, &d.AccountID, &d.AccountState, &d.Region,
-		&d.Reachability, &d.DesiredVersion, &d.ConfirmedVersion, &d.WorkAt, &d.SessionEpoch, &d.HeartbeatSeconds, &d.LoginSessionID, &d.LoginAt,
+		&d.Reachability, &d.ReachabilityAt, &d.DesiredVersion, &d.ConfirmedVersion, &d.WorkAt, &d.SessionEpoch, &d.HeartbeatSeconds, &d.LoginSessionID, &d.LoginAt,
 		&d.LogoutAt, &d.LogoutReason, &d.ReportHash)
 	switch {
 	case err == sql.ErrNoRows:

@@ -33,9 +33,21 @@ type presence struct {
 	flushing sync.Mutex
 }
 
-// Seen notes that the device was heard of. It touches memory only; Run writes it within a second. A zero LastBootAt leaves the known one.
-func (r *Room) Seen(deviceID models.ID, seen models.DevicePresence) {
-	seen.DeviceID = deviceID
+// Seen notes that the device was heard of and when it counts as gone if it is not again, by the interval that d has confirmed. It touches
+// memory only; Run writes it within a second. A zero LastBootAt leaves the known one.
+func (r *Room) Seen(d *models.Device, seen models.DevicePresence) {
+	seen.ExpiresAt = r.deadline(d, seen.LastInformAt)
+	r.note(d.ID, seen)
+}
+
+// Gone is Seen for a device that is not ONLINE after what was heard of it: its next heartbeat is not waited for.
+func (r *Room) Gone(d *models.Device, seen models.DevicePresence) {
+	seen.ExpiresAt = 0
+	r.note(d.ID, seen)
+}
+
+func (r *Room) note(id models.ID, seen models.DevicePresence) {
+	seen.DeviceID, seen.DeferredTo = id, 0
 	seen.IPAddress = clip(seen.IPAddress, 45)
 	p := &r.presence
 	p.mu.Lock()
@@ -119,29 +131,41 @@ func (r *Room) Flush(ctx context.Context) error {
 	return nil
 }
 
-// The newest sighting wins in the database too: another replica may have flushed a later one. last_inform_at comes last because MySQL
-// assigns from left to right and later assignments see it.
+// The newest sighting wins in the database too: another replica may have flushed a later one. A row that is not watched is not simply watched
+// again: a heartbeat may have been on its way while its device was found gone, so the watch has to look at it. last_inform_at comes last
+// because MySQL assigns from left to right and later assignments see it.
 const (
-	presenceInsert = "INSERT INTO device_presence (device_id, last_inform_at, last_boot_at, ip_address, clock_skew_seconds) VALUES "
+	presenceInsert = "INSERT INTO device_presence (device_id, last_inform_at, last_boot_at, ip_address, clock_skew_seconds, expires_at, deferred_to) VALUES "
+	presenceRow    = "(?, ?, ?, ?, ?, ?, ?)"
 	presenceMySQL  = " ON DUPLICATE KEY UPDATE ip_address = IF(VALUES(last_inform_at) >= last_inform_at, VALUES(ip_address), ip_address)," +
 		" clock_skew_seconds = IF(VALUES(last_inform_at) >= last_inform_at, VALUES(clock_skew_seconds), clock_skew_seconds)," +
+		" deferred_to = IF(VALUES(last_inform_at) >= last_inform_at, VALUES(deferred_to), deferred_to)," +
+		" expires_at = IF(VALUES(last_inform_at) >= last_inform_at, IF(expires_at = 0, LEAST(VALUES(expires_at), 1), VALUES(expires_at)), expires_at)," +
 		" last_boot_at = GREATEST(last_boot_at, VALUES(last_boot_at)), last_inform_at = GREATEST(last_inform_at, VALUES(last_inform_at))"
 	presenceSQLite = " ON CONFLICT (device_id) DO UPDATE SET" +
 		" ip_address = CASE WHEN excluded.last_inform_at >= last_inform_at THEN excluded.ip_address ELSE ip_address END," +
 		" clock_skew_seconds = CASE WHEN excluded.last_inform_at >= last_inform_at THEN excluded.clock_skew_seconds ELSE clock_skew_seconds END," +
+		" deferred_to = CASE WHEN excluded.last_inform_at >= last_inform_at THEN excluded.deferred_to ELSE deferred_to END," +
+		" expires_at = CASE WHEN excluded.last_inform_at < last_inform_at THEN expires_at" +
+		" WHEN expires_at = 0 THEN MIN(excluded.expires_at, 1) ELSE excluded.expires_at END," +
 		" last_boot_at = MAX(last_boot_at, excluded.last_boot_at), last_inform_at = MAX(last_inform_at, excluded.last_inform_at)"
 )
 
 func savePresence(tx *store.Tx, rows []models.DevicePresence) error {
-	args := make([]any, 0, 5*len(rows))
+	return upsertPresence(tx, rows, presenceMySQL, presenceSQLite)
+}
+
+// upsertPresence inserts rows, and does to those that exist what the tail of the engine says.
+func upsertPresence(tx *store.Tx, rows []models.DevicePresence, mysql, sqlite string) error {
+	args := make([]any, 0, 7*len(rows))
 	for _, p := range rows {
-		args = append(args, p.DeviceID, p.LastInformAt, p.LastBootAt, p.IPAddress, p.ClockSkewSeconds)
+		args = append(args, p.DeviceID, p.LastInformAt, p.LastBootAt, p.IPAddress, p.ClockSkewSeconds, p.ExpiresAt, p.DeferredTo)
 	}
-	tail := presenceMySQL
+	tail := mysql
 	if tx.DB.Name() == "sqlite" {
-		tail = presenceSQLite
+		tail = sqlite
 	}
-	return tx.DB.Exec(presenceInsert+strings.Repeat("(?, ?, ?, ?, ?), ", len(rows)-1)+"(?, ?, ?, ?, ?)"+tail, args...).Error
+	return tx.DB.Exec(presenceInsert+strings.Repeat(presenceRow+", ", len(rows)-1)+presenceRow+tail, args...).Error
 }
 
 // PresenceByIDs returns the flushed presence of the devices that have one.
@@ -168,7 +192,14 @@ func (r *Room) Interval(d *models.Device) time.Duration {
 	if d.HeartbeatSeconds > 0 {
 		return time.Duration(d.HeartbeatSeconds) * time.Second
 	}
-	return r.heartbeat[d.ClientType]
+	return r.heartbeat[d.ClientType].Interval
+}
+
+// deadline is when a device counts as gone that was heard of at that time (i4.md B.6).
+func (r *Room) deadline(d *models.Device, heard models.Time) models.Time {
+	rhythm := r.heartbeat[d.ClientType]
+	// In milliseconds: an interval that a device made up, times the missed ones, may be more than a Duration holds.
+	return heard.Add(rhythm.Grace) + models.Time(int64(rhythm.Missed)*r.Interval(d).Milliseconds())
 }
 
 // NextInformDue is when the next heartbeat is expected; zero if the device was never seen.
@@ -182,7 +213,7 @@ func (r *Room) NextInformDue(d *models.Device, p models.DevicePresence) models.T
 // Reachability is the stored one, or STALE for an ONLINE device whose heartbeat is late (resolutions 21, i4.md B.6).
 func (r *Room) Reachability(d *models.Device, p models.DevicePresence) models.Reachability {
 	due := r.NextInformDue(d, p)
-	if d.Reachability == models.Online && !due.IsZero() && r.clock.Now() > due.Add(grace) {
+	if d.Reachability == models.Online && !due.IsZero() && r.clock.Now() > due.Add(r.heartbeat[d.ClientType].Grace) {
 		return models.Stale
 	}
 	return d.Reachability

@@ -202,14 +202,18 @@ func quoted(tag string) string {
 
 // reachable is Reachability in SQL: STALE is ONLINE with a heartbeat that is late.
 func (r *Room) reachable(tx *store.Tx, wanted []models.Reachability) *gorm.DB {
-	interval, args := strings.Builder{}, []any{}
+	interval, grace, intervals, graces := strings.Builder{}, strings.Builder{}, []any{}, []any{}
 	interval.WriteString("CASE WHEN devices.heartbeat_seconds > 0 THEN devices.heartbeat_seconds * 1000 ")
+	grace.WriteString("CASE ")
 	for _, t := range []models.ClientType{models.PC, models.Mobile, models.MagicScreen, models.Generic} {
 		interval.WriteString("WHEN devices.client_type = ? THEN ? ")
-		args = append(args, t, r.heartbeat[t].Milliseconds())
+		grace.WriteString("WHEN devices.client_type = ? THEN ? ")
+		intervals = append(intervals, t, r.heartbeat[t].Interval.Milliseconds())
+		graces = append(graces, t, r.heartbeat[t].Grace.Milliseconds())
 	}
-	late := "device_presence.last_inform_at > 0 AND device_presence.last_inform_at + " + interval.String() + "ELSE 0 END + ? < ?"
-	args = append(args, grace.Milliseconds(), tx.Now)
+	late := "device_presence.last_inform_at > 0 AND device_presence.last_inform_at + " + interval.String() + "ELSE 0 END + " +
+		grace.String() + "ELSE 0 END < ?"
+	args := append(append(intervals, graces...), tx.Now)
 	q := tx.DB.Where("1 = 0")
 	for _, state := range slices.Compact(slices.Sorted(slices.Values(wanted))) {
 		switch state {

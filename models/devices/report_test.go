@@ -123,8 +123,9 @@ func TestPresence(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		r := New(s, clock, Config{})
 		id := mustRegister(t, r, input("1"))
-		r.Seen(id, models.DevicePresence{LastInformAt: 200, LastBootAt: 200, IPAddress: "192.0.2.2", ClockSkewSeconds: 2})
-		r.Seen(id, models.DevicePresence{LastInformAt: 100, IPAddress: "192.0.2.1", ClockSkewSeconds: 1})
+		d := lookup(t, r, "1")
+		r.Seen(d, models.DevicePresence{LastInformAt: 200, LastBootAt: 200, IPAddress: "192.0.2.2", ClockSkewSeconds: 2})
+		r.Seen(d, models.DevicePresence{LastInformAt: 100, IPAddress: "192.0.2.1", ClockSkewSeconds: 1})
 		if p := presenceOf(t, r, id); p.LastInformAt != 0 {
 			t.Errorf("written before the flush: %+v", p)
 		}
@@ -135,12 +136,12 @@ func TestPresence(t *testing.T) {
 			}
 		}
 		flush()
-		want := models.DevicePresence{DeviceID: id, LastInformAt: 200, LastBootAt: 200, IPAddress: "192.0.2.2", ClockSkewSeconds: 2}
+		want := models.DevicePresence{DeviceID: id, LastInformAt: 200, LastBootAt: 200, IPAddress: "192.0.2.2", ClockSkewSeconds: 2, ExpiresAt: soon}
 		if p := presenceOf(t, r, id); p != want {
 			t.Errorf("got %+v", p)
 		}
 		// What another replica flushed later stays; a later boot counts although its address does not.
-		r.Seen(id, models.DevicePresence{LastInformAt: 150, LastBootAt: 250, IPAddress: "192.0.2.3"})
+		r.Seen(d, models.DevicePresence{LastInformAt: 150, LastBootAt: 250, IPAddress: "192.0.2.3"})
 		flush()
 		want.LastBootAt = 250
 		if p := presenceOf(t, r, id); p != want {
@@ -169,7 +170,7 @@ func TestPresenceForwardOnly(t *testing.T) {
 				for round := range rounds {
 					for i, id := range ids {
 						at := models.Time(1 + (replica+2*round+i)%(2*rounds))
-						r.Seen(id, models.DevicePresence{LastInformAt: at, LastBootAt: at, ClockSkewSeconds: int64(at)})
+						r.Seen(&models.Device{ID: id}, models.DevicePresence{LastInformAt: at, LastBootAt: at, ClockSkewSeconds: int64(at)})
 					}
 					if err := r.Flush(ctx); err != nil {
 						t.Error(err)
@@ -197,17 +198,17 @@ func TestPresenceSurvivesAFailedFlush(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		r := New(s, clock, Config{MaxPresence: 3})
 		id := mustRegister(t, r, input("1"))
-		r.Seen(id, models.DevicePresence{LastInformAt: 100})
+		r.Seen(&models.Device{ID: id}, models.DevicePresence{LastInformAt: 100})
 		ended, end := context.WithCancel(t.Context())
 		end()
 		if err := r.Flush(ended); err == nil {
 			t.Fatal("a flush without a database succeeded")
 		}
-		r.Seen(id, models.DevicePresence{LastInformAt: 90})
+		r.Seen(&models.Device{ID: id}, models.DevicePresence{LastInformAt: 90})
 		for range 5 { // the map is full: more devices are dropped, the known one is not
-			r.Seen(models.NewID(), models.DevicePresence{LastInformAt: 1})
+			r.Seen(&models.Device{ID: models.NewID()}, models.DevicePresence{LastInformAt: 1})
 		}
-		r.Seen(id, models.DevicePresence{LastInformAt: 110})
+		r.Seen(&models.Device{ID: id}, models.DevicePresence{LastInformAt: 110})
 		if err := r.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -229,12 +230,12 @@ func TestRunFlushes(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { r.Run(ctx) })
-		r.Seen(id, models.DevicePresence{LastInformAt: 100})
+		r.Seen(&models.Device{ID: id}, models.DevicePresence{LastInformAt: 100})
 		storetest.Eventually(t, "a flush while it runs", func() bool {
 			clock.Advance(flushEvery)
 			return presenceOf(t, r, id).LastInformAt == 100
 		})
-		r.Seen(id, models.DevicePresence{LastInformAt: 200})
+		r.Seen(&models.Device{ID: id}, models.DevicePresence{LastInformAt: 200})
 		stop()
 		running.Wait()
 		if p := presenceOf(t, r, id); p.LastInformAt != 200 {
@@ -273,8 +274,8 @@ func TestList(t *testing.T) {
 			}
 			return SetAccount(tx, ids["A_1"], account)
 		})
-		r.Seen(ids["A_1"], models.DevicePresence{LastInformAt: clock.Now().Add(-661 * time.Second)}) // a PC: late
-		r.Seen(ids["AB1"], models.DevicePresence{LastInformAt: clock.Now().Add(-662 * time.Second)}) // a mobile: not late
+		r.Seen(&models.Device{ID: ids["A_1"]}, models.DevicePresence{LastInformAt: clock.Now().Add(-661 * time.Second)}) // a PC: late
+		r.Seen(&models.Device{ID: ids["AB1"]}, models.DevicePresence{LastInformAt: clock.Now().Add(-662 * time.Second)}) // a mobile: not late
 		if err := r.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +55,8 @@ type app struct {
 	// endLoops ends the loops in the background; after them nothing is left unwritten.
 	endLoops func()
 	stopping atomic.Bool
+	// certificates are those of the south; nil for plain HTTP.
+	certificates *certificates
 }
 
 // start opens the store, builds the rooms, starts the loops and serves both doors: when it returns, the platform is ready.
@@ -224,16 +225,12 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 	if a.southAddr, err = net.Listen("tcp", a.config.South.Addr); err != nil {
 		return fmt.Errorf("south.addr: %w", err)
 	}
-	if err := a.listenAdmin(ctx); err != nil {
+	southListener, err := a.secure(a.southAddr)
+	if err != nil {
 		return err
 	}
-	southListener := a.southAddr
-	if cert := a.config.South.TLS.Cert; cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, a.config.South.TLS.Key)
-		if err != nil {
-			return fmt.Errorf("south.tls: %w", err)
-		}
-		southListener = tls.NewListener(southListener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	if err := a.listenAdmin(ctx); err != nil {
+		return err
 	}
 	a.serve(ctx, "north", a.north, a.northAddr)
 	a.serve(ctx, "south", a.south, southListener)

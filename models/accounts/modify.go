@@ -9,7 +9,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/softacs/softacs/models"
-	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/store"
@@ -35,7 +34,8 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 	return r.change(ctx, mutation{
 		name: modifyAccount, needs: models.AccountWrite, key: in.IdempotencyKey, ref: in.Account, version: in.ExpectedVersion,
 		fingerprint: func(tx *store.Tx) any { return in.fingerprint(tx) },
-		apply: func(tx *store.Tx, a *models.Account, asked *answer) ([]change, error) {
+		ask:         r.askDirectory,
+		apply: func(tx *store.Tx, a *models.Account, asked *outside) ([]change, error) {
 			before := *a
 			in.lay(a, services)
 			r.derive(a)
@@ -49,7 +49,7 @@ func (r *Room) Modify(ctx context.Context, in ModifyInput) (Result, error) {
 					return nil, err
 				}
 			}
-			hidden, err := r.laySecrets(tx, a, in, asked)
+			hidden, err := r.laySecrets(tx, a, in, &asked.directory)
 			return append(diff(&before, a), hidden...), err
 		},
 		emit: func(tx *store.Tx, a *models.Account, changes []change) error {
@@ -140,28 +140,32 @@ type mutation struct {
 	ref         Ref
 	version     int64
 	fingerprint func(tx *store.Tx) any
-	// apply changes the account in memory and lists the fields that changed.
-	apply func(tx *store.Tx, a *models.Account, asked *answer) ([]change, error)
-	emit  func(tx *store.Tx, a *models.Account, changes []change) error
+	// apply changes the account in memory and lists the fields that changed; errAsk if it needs what ask gets.
+	apply func(tx *store.Tx, a *models.Account, asked *outside) ([]change, error)
+	ask   func(ctx context.Context, a *models.Account) (outside, error)
+	// emit appends the event of a change, and does what follows from it. Unused if apply never lists a field.
+	emit func(tx *store.Tx, a *models.Account, changes []change) error
+	// sms is where apply leaves the id of a message that it queued; nil if it never does.
+	sms *models.ID
 }
 
-// change runs a mutation. If it needs the directory, that is asked between two attempts.
+// change runs a mutation. What takes too long for a transaction is asked between two attempts.
 func (r *Room) change(ctx context.Context, m mutation) (Result, error) {
 	doing := "change an account by " + m.name
-	var asked answer
+	var asked outside
 	for {
 		result, account, err := r.attempt(ctx, m, asked)
 		if !errors.Is(err, errAsk) {
 			return result, wrap(doing, err)
 		}
-		if asked, err = r.ask(ctx, account); err != nil {
+		if asked, err = m.ask(ctx, account); err != nil {
 			return Result{}, wrap(doing, err)
 		}
 	}
 }
 
-// attempt is one transaction of a mutation; account is what the directory is to be asked about.
-func (r *Room) attempt(ctx context.Context, m mutation, asked answer) (result Result, account *models.Account, err error) {
+// attempt is one transaction of a mutation; account is what there is something to be asked about.
+func (r *Room) attempt(ctx context.Context, m mutation, asked outside) (result Result, account *models.Account, err error) {
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
 		prior, err := events.Once[record](tx, m.name, m.key, m.fingerprint(tx))
 		if err != nil {
@@ -187,7 +191,10 @@ func (r *Room) attempt(ctx context.Context, m mutation, asked answer) (result Re
 			}
 		}
 		result = Result{Account: a}
-		return events.Done(tx, m.name, m.key, record{Account: a.ID})
+		if m.sms != nil {
+			result.Sms = *m.sms
+		}
+		return events.Done(tx, m.name, m.key, record{Account: a.ID, Sms: result.Sms})
 	})
 	if err != nil {
 		return Result{}, account, err
@@ -246,17 +253,9 @@ func (r *Room) save(tx *store.Tx, before, a *models.Account, m mutation, changes
 
 // reconfigure tells every device of the account what became of it.
 func (r *Room) reconfigure(tx *store.Tx, a *models.Account) error {
-	live, err := bindings.LiveOfAccount(tx, a.ID)
-	if err != nil || len(live) == 0 {
+	list, err := served(tx, a)
+	if err != nil {
 		return err
-	}
-	ids := make([]models.ID, len(live))
-	for i, b := range live {
-		ids[i] = b.DeviceID
-	}
-	var list []*models.Device
-	if err := tx.DB.Where("id IN ?", ids).Order("id").Find(&list).Error; err != nil {
-		return fmt.Errorf("read the devices of account %s: %w", a.ID, err)
 	}
 	for _, d := range list {
 		if err := devices.SetAccount(tx, d.ID, a); err != nil {

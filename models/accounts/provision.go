@@ -133,6 +133,11 @@ func (r *Room) askOutside(ctx context.Context, d draft) (asked outside, err erro
 	return asked, err
 }
 
+func (r *Room) askDirectory(ctx context.Context, a *models.Account) (asked outside, err error) {
+	asked.directory, err = r.ask(ctx, a)
+	return asked, err
+}
+
 // record is what an idempotency record keeps of a mutation here.
 type record struct{ Account, Sms models.ID }
 

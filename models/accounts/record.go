@@ -27,6 +27,11 @@ func (in ActionInput) fingerprint() any {
 	return in
 }
 
+func (in ResetInput) fingerprint() any {
+	in.IdempotencyKey = ""
+	return in
+}
+
 func mac(tx *store.Tx, secret models.Secret) string {
 	sum := tx.HMAC("idempotency", secret.Reveal())
 	return hex.EncodeToString(sum[:])

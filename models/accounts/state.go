@@ -31,7 +31,7 @@ func (in ActionInput) check(name string) error {
 }
 
 // act runs one action that changes the account's state.
-func (r *Room) act(ctx context.Context, name string, in ActionInput, apply func(*store.Tx, *models.Account, *answer) ([]change, error),
+func (r *Room) act(ctx context.Context, name string, in ActionInput, apply func(*store.Tx, *models.Account, *outside) ([]change, error),
 	emit func(*store.Tx, *models.Account, []change) error) (Result, error) {
 	if err := models.Need(ctx, models.AccountWrite); err != nil {
 		return Result{}, err
@@ -41,13 +41,13 @@ func (r *Room) act(ctx context.Context, name string, in ActionInput, apply func(
 	}
 	return r.change(ctx, mutation{
 		name: name, needs: models.AccountWrite, key: in.IdempotencyKey, ref: in.Account, version: in.ExpectedVersion,
-		fingerprint: func(*store.Tx) any { return in.fingerprint() }, apply: apply, emit: emit,
+		fingerprint: func(*store.Tx) any { return in.fingerprint() }, ask: r.askDirectory, apply: apply, emit: emit,
 	})
 }
 
 // Activate makes a PENDING account ACTIVE; in any other state it is STATE_CONFLICT. Permissions and versions are those of Modify.
 func (r *Room) Activate(ctx context.Context, in ActionInput) (Result, error) {
-	apply := func(tx *store.Tx, a *models.Account, asked *answer) ([]change, error) {
+	apply := func(tx *store.Tx, a *models.Account, asked *outside) ([]change, error) {
 		before := *a
 		a.State, a.StateReason, a.StateChangedAt = models.AccountActions[a.State][activateAccount], in.Note, tx.Now
 		hidden, err := r.fillSecret(tx, a, asked)
@@ -60,11 +60,11 @@ func (r *Room) Activate(ctx context.Context, in ActionInput) (Result, error) {
 }
 
 // fillSecret gives an account that becomes active the SIP secret that it has none of, as the policy says.
-func (r *Room) fillSecret(tx *store.Tx, a *models.Account, asked *answer) ([]change, error) {
+func (r *Room) fillSecret(tx *store.Tx, a *models.Account, asked *outside) ([]change, error) {
 	if a.SipPassword != nil {
 		return nil, nil
 	}
-	secret, source, err := r.secretFor(a.State, asked)
+	secret, source, err := r.secretFor(a.State, &asked.directory)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (r *Room) fillSecret(tx *store.Tx, a *models.Account, asked *answer) ([]cha
 // SUSPENDED at once, and its devices are told so at their next session (Status 33). Permissions and versions are those of Modify.
 func (r *Room) Suspend(ctx context.Context, in ActionInput) (Result, error) {
 	var now []models.SuspendReason
-	apply := func(tx *store.Tx, a *models.Account, _ *answer) ([]change, error) {
+	apply := func(tx *store.Tx, a *models.Account, _ *outside) ([]change, error) {
 		force, err := suspensionsOf(tx, a.ID)
 		if err != nil {
 			return nil, err
@@ -141,7 +141,7 @@ func suspendBindings(tx *store.Tx, a *models.Account, reason bindings.Reason) er
 // Permissions and versions are those of Modify.
 func (r *Room) Resume(ctx context.Context, in ActionInput) (Result, error) {
 	var lifted, left []models.SuspendReason
-	apply := func(tx *store.Tx, a *models.Account, asked *answer) ([]change, error) {
+	apply := func(tx *store.Tx, a *models.Account, asked *outside) ([]change, error) {
 		force, err := suspensionsOf(tx, a.ID)
 		if err != nil {
 			return nil, err
@@ -222,7 +222,7 @@ func liftable(tx *store.Tx, a *models.Account, force []models.Suspension, asked 
 // devices are told so at their next session and then belong to nobody. Permissions and versions are those of Modify.
 func (r *Room) Terminate(ctx context.Context, in ActionInput) (Result, error) {
 	var was []models.SuspendReason
-	apply := func(tx *store.Tx, a *models.Account, _ *answer) ([]change, error) {
+	apply := func(tx *store.Tx, a *models.Account, _ *outside) ([]change, error) {
 		force, err := suspensionsOf(tx, a.ID)
 		if err != nil {
 			return nil, err

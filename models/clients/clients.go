@@ -123,6 +123,9 @@ func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, 
 
 // plan lists the flows in the order of i4.md A.5-9.
 func (v *Visit) plan() {
+	if v.onlyLeaves() {
+		return
+	}
 	imsClient := v.clientType() != models.Generic
 	if imsClient && v.in.Has(models.EventGetPassword) {
 		v.flows = append(v.flows, &getPassword{Visit: v})
@@ -190,10 +193,23 @@ func (v *Visit) Next(ctx context.Context) (*models.Request, error) {
 	return nil, nil
 }
 
-// Answer takes the reply to the last Request.
+// Answer takes the reply to the last Request. What it confirms of the heartbeat's interval counts from now on.
 func (v *Visit) Answer(ctx context.Context, reply models.Reply) error {
 	v.out = false
-	return v.flows[0].answer(v.as(ctx), reply)
+	before := v.interval()
+	err := v.flows[0].answer(v.as(ctx), reply)
+	if err == nil && before != v.interval() && v.device.Reachability == models.Online {
+		v.seen()
+	}
+	return err
+}
+
+// interval is the heartbeat's in seconds as the device has confirmed it; 0 for none and for an unknown device.
+func (v *Visit) interval() int {
+	if v.device == nil {
+		return 0
+	}
+	return v.device.HeartbeatSeconds
 }
 
 // Transfer takes a TransferComplete. The platform has asked for no transfer so far, so all there is to do is to say that it came.
@@ -225,8 +241,13 @@ func (v *Visit) as(ctx context.Context) context.Context {
 
 // heard takes note of an Inform at L1. A plain heartbeat that reports nothing new costs no statement here.
 func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
-	d := v.device
-	v.seen()
+	d, parting := v.device, v.parting()
+	away := parting == leaves || parting == late && !v.opensLogin() && d.Reachability != models.Online
+	if away && d.Reachability != models.Online {
+		v.room.Devices.Gone(d, v.sighting())
+	} else {
+		v.seen()
+	}
 	credentials, err := v.room.Devices.Credentials(d)
 	if err != nil {
 		return err
@@ -246,10 +267,10 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 			return err
 		}
 	}
-	if !confirmed && login == "" && !bootstrap && !changed && !mismatch && d.Reachability == models.Online {
+	if !confirmed && login == "" && !bootstrap && !changed && !mismatch && v.quiet(parting) {
 		return nil
 	}
-	return v.room.store.InTx(ctx, func(tx *store.Tx) error {
+	err = v.room.store.InTx(ctx, func(tx *store.Tx) error {
 		if confirmed {
 			if err := devices.ConfirmCredentials(tx, d); err != nil {
 				return err
@@ -278,21 +299,32 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 				return err
 			}
 		}
-		return devices.SetOnline(tx, d, tx.Now)
+		return v.appear(tx, parting)
 	})
+	if err == nil && away {
+		v.room.Devices.Gone(d, v.sighting())
+	}
+	return err
+}
+
+// opensLogin tells whether the Inform is one of those whose login session is the current one (resolutions 16).
+func (v *Visit) opensLogin() bool {
+	return v.in.Has(models.EventRegister) || v.in.Has(models.EventBoot) || v.in.Has(models.EventPeriodic)
 }
 
 // newLogin returns the login session that the Inform opens (resolutions 16), empty if it is the known one or none.
 func (v *Visit) newLogin(session string) string {
-	opens := v.in.Has(models.EventRegister) || v.in.Has(models.EventBoot) || v.in.Has(models.EventPeriodic)
-	if !opens || session == v.device.LoginSessionID || len(session) > maxLoginSessionID {
+	if !v.opensLogin() || session == v.device.LoginSessionID || len(session) > maxLoginSessionID {
 		return ""
 	}
 	return session
 }
 
 // seen notes the device's presence in memory.
-func (v *Visit) seen() {
+func (v *Visit) seen() { v.room.Devices.Seen(v.device, v.sighting()) }
+
+// sighting is what this Inform tells of the device's presence, now.
+func (v *Visit) sighting() models.DevicePresence {
 	now := v.room.clock.Now()
 	p := models.DevicePresence{DeviceID: v.device.ID, LastInformAt: now, IPAddress: v.in.RemoteAddress}
 	if v.in.Has(models.EventBoot) || v.in.Has(models.EventBootstrap) {
@@ -302,7 +334,7 @@ func (v *Visit) seen() {
 		skew := int64(now-v.in.CurrentTime) / 1000 // not Sub, which wraps around after 292 years
 		p.ClockSkewSeconds = max(min(skew, math.MaxInt32), math.MinInt32)
 	}
-	v.room.Devices.Seen(v.device, p)
+	return p
 }
 
 // maxPaths is how many bytes of paths an event takes of the 64 KiB of its row; as JSON they may become six times as many.
@@ -352,6 +384,7 @@ const (
 const (
 	clientTypeName = "softClient.clientType"
 	loginSessionID = "softClient.loginSessionId"
+	logoffReason   = "softClient.logoffReason"
 	userName       = "ui.userName"
 	requestID      = "ui.requestId"
 	mdn            = "ui.mdn"

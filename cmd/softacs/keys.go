@@ -93,8 +93,15 @@ func listKeys(ctx context.Context, s *store.Store, out io.Writer) error {
 
 func resealKeys(ctx context.Context, s *store.Store, out io.Writer) error {
 	done, err := s.Reseal(ctx)
-	fmt.Fprintf(out, "sealed anew: %d\n", done.Values)
 	if err != nil {
+		return fmt.Errorf("after %d values: %w", done.Values, err)
+	}
+	return reportReseal(ctx, s, done, out)
+}
+
+// reportReseal prints what a reseal did and what it left; an error if an old key is needed still.
+func reportReseal(ctx context.Context, s *store.Store, done store.Resealed, out io.Writer) error {
+	if _, err := fmt.Fprintf(out, "values sealed anew: %d\n", done.Values); err != nil {
 		return err
 	}
 	if err := listKeys(ctx, s, out); err != nil {

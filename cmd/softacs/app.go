@@ -112,7 +112,10 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		return nil, err
 	}
 	a.devices = devices.New(s, a.clock, devicesConfig(c, profile))
-	sender := newSender(c)
+	sender, err := newSender(c, a.clock)
+	if err != nil {
+		return nil, err
+	}
 	if sender == nil {
 		slog.WarnContext(ctx, "no way to send SMS is configured (sms): clients that ask for a password hear that it is unavailable")
 	}

@@ -179,12 +179,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("south.tls.cert and south.tls.key are needed: only lab mode speaks plain HTTP to soft clients")
 	case !c.Lab && c.Bootstrap.APIClient != "":
 		return fmt.Errorf("bootstrap.apiClient: only lab mode has one; make API clients with saveApiClient")
-	case c.SMS != "" && c.SMS != "log:" && (!strings.HasPrefix(c.SMS, "file:") || c.SMS == "file:"):
-		return fmt.Errorf("sms: log: and file:PATH are allowed, not %q", c.SMS)
-	case !c.Lab && (strings.HasPrefix(c.SMS, "log:") || strings.HasPrefix(c.SMS, "file:")):
-		return fmt.Errorf("sms: log: and file: show one-time passwords and are for lab mode only")
 	}
-	return nil
+	return c.checkSMS()
 }
 
 // printable is the configuration as a tree of keys with secrets redacted, for --print-config.

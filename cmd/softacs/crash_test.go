@@ -73,7 +73,7 @@ func newVictim(t *testing.T, c Config) *victim {
 	t.Helper()
 	north, south := lowAddr(t), lowAddr(t)
 	return &victim{t: t, north: "http://" + north, south: "http://" + south + "/acs", arguments: []string{
-		"serve", "--lab", "--database", c.Database.Reveal(), "--secretKeys", c.SecretKeys, "--sms", c.SMS,
+		"serve", "--lab", "--database", c.Database.Reveal(), "--secretKeys", c.SecretKeys, "--sms", c.SMS.Reveal(),
 		"--north.addr", north, "--south.addr", south, "--admin.addr", "127.0.0.1:0",
 	}}
 }

@@ -64,7 +64,7 @@ func (cmd demoCommand) configuration(folder string) Config {
 	c.Lab = true
 	c.Database = models.Secret("sqlite:" + filepath.Join(folder, "softacs.db"))
 	c.North.Addr, c.South.Addr = free(cmd.North), free(cmd.South)
-	c.SMS = "file:" + filepath.Join(folder, "sms.jsonl")
+	c.SMS = models.Secret("file:" + filepath.Join(folder, "sms.jsonl"))
 	c.Bootstrap.AdminPassword = demoPassword
 	c.Bootstrap.APIClient = models.Secret(demoClient + ":" + demoSecret.Reveal())
 	c.I4.Limits.HeartbeatSeconds = 0

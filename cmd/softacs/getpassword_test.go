@@ -133,7 +133,7 @@ func TestGetPasswordErrorsInTheOpen(t *testing.T) {
 
 // The SMS channel is down: everybody hears 22, whether the number exists or not.
 func TestGetPasswordWithoutSMS(t *testing.T) {
-	broken := func(c *Config) { c.SMS = "file:" + filepath.Join(t.TempDir(), "missing", "sms.jsonl") }
+	broken := func(c *Config) { c.SMS = models.Secret("file:" + filepath.Join(t.TempDir(), "missing", "sms.jsonl")) }
 	eachPlatform(t, broken, func(t *testing.T, p *platform) {
 		id, msisdn, _ := p.provision(nil)
 		p.want(0)(p.client(msisdn, nil).GetPassword(t.Context()))

@@ -41,7 +41,7 @@ type settings struct {
 	Admin    *string `name:"admin.addr" help:"Address of /metrics and /debug/pprof; empty: off." placeholder:"HOST:PORT"`
 	Lab      *bool   `name:"lab" help:"Lab mode: plain HTTP southbound, on loopback addresses."`
 	Keys     *string `name:"secretKeys" help:"Key file: lines 'kid: base64 of 32 bytes'." placeholder:"FILE"`
-	SMS      *string `name:"sms" help:"How SMS leave; in lab mode log: or file:PATH." placeholder:"URL"`
+	SMS      *string `name:"sms" help:"How SMS leave: smpp://id:password@host:2775?source=NUMBER; in lab mode log: or file:PATH." placeholder:"URL"`
 	Domain   *string `name:"ims.domain" help:"Home domain of the IMS." placeholder:"DOMAIN"`
 	Profile  *string `name:"i4.profile" help:"File laid over the embedded I4 profile." placeholder:"FILE"`
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/graph"
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/sms"
 )
 
 // metrics is what Prometheus reads of this process. Rooms and doors know nothing of it: they are observed, or asked at each scrape.
@@ -80,6 +82,7 @@ const scrapeTime = 5 * time.Second
 // Collect reads the counters of the rooms and the lengths of the queues in the database.
 func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.sessions(out)
+	s.shortMessages(out)
 	s.certificates.collect(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
@@ -140,6 +143,30 @@ func (s scraped) sessions(out chan<- prometheus.Metric) {
 	emit(prometheus.CounterValue, "softacs_cwmp_strangers_total", "Informs of unknown generic devices.", float64(stats.Strangers))
 	emit(prometheus.CounterValue, "softacs_cwmp_impostors_total", "Devices that presented the credentials of another one.", float64(stats.Impostors))
 	emit(prometheus.CounterValue, "softacs_cwmp_panics_total", "Panics in CWMP sessions.", float64(stats.Panics))
+}
+
+// shortMessages are the counters of the outbox.
+func (s scraped) shortMessages(out chan<- prometheus.Metric) {
+	stats := s.sms.Stats()
+	emit := func(kind prometheus.ValueType, name, help, label string, values map[string]uint64) {
+		desc := prometheus.NewDesc(name, help, []string{label}, nil)
+		for key, n := range values {
+			out <- prometheus.MustNewConstMetric(desc, kind, float64(n), key)
+		}
+	}
+	up := 0.0
+	if stats.Up {
+		up = 1
+	}
+	out <- prometheus.MustNewConstMetric(prometheus.NewDesc("softacs_sms_up", "Whether the SMS centre is connected.", nil, nil), prometheus.GaugeValue, up)
+	emit(prometheus.CounterValue, "softacs_sms_attempts_total", "Attempts to send a short message by outcome.", "outcome",
+		map[string]uint64{"sent": stats.Sent, "busy": stats.Busy, "failed": stats.Unsent})
+	emit(prometheus.CounterValue, "softacs_sms_ended_total", "Short messages that ended by state.", "state",
+		named(stats.Ended, models.SmsDelivered, models.SmsUndeliverable, models.SmsExpired, models.SmsRejected))
+	emit(prometheus.CounterValue, "softacs_sms_receipts_total", "Receipts of the SMS centre by outcome.", "outcome",
+		named(stats.Receipts, sms.TakenReceipt, sms.IntermediateReceipt, sms.DuplicateReceipt, sms.UnknownReceipt))
+	emit(prometheus.CounterValue, "softacs_sms_incoming_total", "Short messages of subscribers by outcome.", "outcome",
+		named(stats.Incoming, sms.TakenMessage, sms.IgnoredMessage, sms.FailedMessage))
 }
 
 // named are counts by label value; those of always are there from the start.

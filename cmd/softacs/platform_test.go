@@ -68,7 +68,7 @@ func labConfig(t *testing.T, database models.Secret, change func(*Config)) Confi
 	if err := makeKeys(c.SecretKeys); err != nil {
 		t.Fatal(err)
 	}
-	c.SMS = "file:" + filepath.Join(t.TempDir(), "sms.jsonl")
+	c.SMS = models.Secret("file:" + filepath.Join(t.TempDir(), "sms.jsonl"))
 	c.Bootstrap.APIClient = "bss:a-secret-for-the-tests"
 	c.Bootstrap.AdminPassword = "Correct-Horse-7"
 	c.I4.Auth.Iterations = 10_000
@@ -96,7 +96,7 @@ func startPlatform(t *testing.T, c Config) *platform {
 		}
 	})
 	p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs",
-		sms: strings.TrimPrefix(c.SMS, "file:")}
+		sms: strings.TrimPrefix(c.SMS.Reveal(), "file:")}
 	p.token = p.accessToken("bss", "a-secret-for-the-tests")
 	return p
 }

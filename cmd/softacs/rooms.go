@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"runtime"
@@ -21,8 +20,6 @@ import (
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/passwords"
-	"github.com/softacs/softacs/models/sms"
-	"github.com/softacs/softacs/outbound/labsms"
 )
 
 // What each room is built with, read from the configuration and the profile.
@@ -53,17 +50,6 @@ func heartbeats(c Config, p *i4.Profile) map[models.ClientType]time.Duration {
 		}
 	}
 	return m
-}
-
-// newSender is what SMS leave by; complete has checked the setting.
-func newSender(c Config) sms.Sender {
-	if c.SMS == "" {
-		return nil
-	}
-	if path, isFile := strings.CutPrefix(c.SMS, "file:"); isFile {
-		return labsms.File{Path: path}
-	}
-	return labsms.Log{Logger: slog.Default()}
 }
 
 // deniedPaths are what no task may set (resolutions 79), in the trees of both generations of the data model.

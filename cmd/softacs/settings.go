@@ -20,8 +20,8 @@ type Config struct {
 		AdminPassword models.Secret `koanf:"adminPassword"`
 		APIClient     models.Secret `koanf:"apiClient"`
 	} `koanf:"bootstrap"`
-	SMS        string `koanf:"sms"`
-	SecretKeys string `koanf:"secretKeys"`
+	SMS        models.Secret `koanf:"sms"`
+	SecretKeys string        `koanf:"secretKeys"`
 	IMS        struct {
 		Secret string `koanf:"secret"`
 		Domain string `koanf:"domain"`

@@ -130,12 +130,15 @@ func (v *Visit) plan() {
 	if imsClient && v.in.Has(models.EventGetPassword) {
 		v.flows = append(v.flows, &getPassword{Visit: v})
 	}
+	bound := v.trust >= models.L1 && !v.device.AccountID.IsZero()
+	owes := bound && v.owesProof()
+	if imsClient && bound && !owes && v.in.Has(models.EventChangePassword) {
+		v.flows = append(v.flows, newPasswordChange(v))
+	}
 	register := imsClient && v.in.Has(models.EventRegister)
 	if register {
 		v.flows = append(v.flows, newRegistration(v))
 	}
-	bound := v.trust >= models.L1 && !v.device.AccountID.IsZero()
-	owes := bound && v.owesProof()
 	if imsClient && !register && (!bound || owes) && v.mustReauthenticate() {
 		v.flows = append(v.flows, &tell{outcome: models.Outcome{Result: models.ResultReauthRequired, Delivery: models.DeliveryFailed}})
 	}
@@ -402,6 +405,14 @@ const (
 	acsUsername    = "managementServer.username"
 	acsPassword    = "managementServer.password"
 	softwareName   = "deviceInfo.softwareVersion"
+	status         = "ui.status"
+	result         = "ui.result"
+	newPassword    = "ui.newPassword"
+	newSalt        = "auth.newSalt"
+	newIterations  = "auth.newIterations"
+	newStoredKey   = "auth.newStoredKey"
+	newServerKey   = "auth.newServerKey"
+	newVerifierMAC = "auth.newVerifierMac"
 )
 
 // malformed is Status 40 about one parameter.

@@ -19,6 +19,10 @@ func (r *accountResolver) ID(ctx context.Context, obj *models.Account) (*models.
 	return subject(models.KindAccount, obj.ID)
 }
 
+func (r *accountResolver) Suspensions(ctx context.Context, obj *models.Account) ([]*models.Suspension, error) {
+	return requestFrom(ctx).suspensions.get(ctx, obj.ID)
+}
+
 func (r *accountResolver) Impu(ctx context.Context, obj *models.Account) ([]string, error) {
 	return obj.IMPU.V, nil
 }
@@ -48,6 +52,10 @@ func (r *accountResolver) PasswordState(ctx context.Context, obj *models.Account
 func (r *accountResolver) LockedUntil(ctx context.Context, obj *models.Account) (*models.Time, error) {
 	state, err := requestFrom(ctx).passwords.get(ctx, obj.ID)
 	return &state.LockedUntil, err
+}
+
+func (r *accountResolver) ReauthRequired(ctx context.Context, obj *models.Account) (bool, error) {
+	return requestFrom(ctx).owing.get(ctx, obj.ID)
 }
 
 func (r *accountResolver) Services(ctx context.Context, obj *models.Account) ([]*models.ServiceFeature, error) {
@@ -90,6 +98,36 @@ func (r *mutationResolver) ActivateAccount(ctx context.Context, input model.Acco
 	return accountPayload(ctx, done, err)
 }
 
+func (r *mutationResolver) SuspendAccount(ctx context.Context, input model.SuspendAccountInput) (*model.AccountPayload, error) {
+	done, err := r.Accounts.Suspend(ctx, suspendInput(input))
+	return accountPayload(ctx, done, err)
+}
+
+func (r *mutationResolver) ResumeAccount(ctx context.Context, input model.AccountActionInput) (*model.AccountPayload, error) {
+	done, err := r.Accounts.Resume(ctx, actionInput(input))
+	return accountPayload(ctx, done, err)
+}
+
+func (r *mutationResolver) TerminateAccount(ctx context.Context, input model.AccountActionInput) (*model.AccountPayload, error) {
+	done, err := r.Accounts.Terminate(ctx, actionInput(input))
+	return accountPayload(ctx, done, err)
+}
+
+func (r *mutationResolver) ResetAccountPassword(ctx context.Context, input model.ResetAccountPasswordInput) (*model.ResetAccountPasswordPayload, error) {
+	done, err := r.Accounts.ResetPassword(ctx, resetInput(input))
+	return resetPayload(ctx, done, err)
+}
+
+func (r *mutationResolver) UnlockAccount(ctx context.Context, input model.AccountActionInput) (*model.AccountPayload, error) {
+	done, err := r.Accounts.Unlock(ctx, actionInput(input))
+	return accountPayload(ctx, done, err)
+}
+
+func (r *mutationResolver) EndLogins(ctx context.Context, input model.AccountActionInput) (*model.AccountPayload, error) {
+	done, err := r.Accounts.EndLogins(ctx, actionInput(input))
+	return accountPayload(ctx, done, err)
+}
+
 func (r *queryResolver) Account(ctx context.Context, ref model.AccountRef) (*models.Account, error) {
 	return r.server.Accounts.ByRef(ctx, accountRef(&ref))
 }
@@ -109,6 +147,10 @@ func (r *serviceFeatureResolver) Parameters(ctx context.Context, obj *models.Ser
 	return obj.Parameters, nil
 }
 
+func (r *suspensionResolver) By(ctx context.Context, obj *models.Suspension) (types.Actor, error) {
+	return actorOf(ctx, obj.ByKind, obj.ByID, obj.ByName)
+}
+
 func (r *resolver) Account() generated.AccountResolver { return &accountResolver{r} }
 
 func (r *resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
@@ -117,8 +159,11 @@ func (r *resolver) ServiceFeature() generated.ServiceFeatureResolver {
 	return &serviceFeatureResolver{r}
 }
 
+func (r *resolver) Suspension() generated.SuspensionResolver { return &suspensionResolver{r} }
+
 type (
 	accountResolver        struct{ *resolver }
 	mutationResolver       struct{ *resolver }
 	serviceFeatureResolver struct{ *resolver }
+	suspensionResolver     struct{ *resolver }
 )

@@ -182,7 +182,21 @@ func modifyInput(in model.ModifyAccountInput) (accounts.ModifyInput, error) {
 func actionInput(in model.AccountActionInput) accounts.ActionInput {
 	return accounts.ActionInput{
 		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: expected(in.ExpectedVersion), Note: given(in.Note),
-		WorkOrderExternalID: given(in.WorkOrderExternalID), Reason: string(given(in.Reason)),
+		WorkOrderExternalID: given(in.WorkOrderExternalID), Reason: given(in.Reason),
+	}
+}
+
+func suspendInput(in model.SuspendAccountInput) accounts.ActionInput {
+	return accounts.ActionInput{
+		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), ExpectedVersion: expected(in.ExpectedVersion), Note: given(in.Note),
+		WorkOrderExternalID: given(in.WorkOrderExternalID), Reason: in.Reason,
+	}
+}
+
+func resetInput(in model.ResetAccountPasswordInput) accounts.ResetInput {
+	return accounts.ResetInput{
+		IdempotencyKey: in.IdempotencyKey, Account: accountRef(in.Account), WorkOrderExternalID: given(in.WorkOrderExternalID),
+		Reauthenticate: in.Reauthenticate,
 	}
 }
 
@@ -193,6 +207,17 @@ func accountPayload(ctx context.Context, done accounts.Result, err error) (*mode
 		done.Account = nil
 	}
 	return &model.AccountPayload{Account: done.Account, Replayed: done.Replayed, UserErrors: refused}, err
+}
+
+// resetPayload is accountPayload with the message that went out.
+func resetPayload(ctx context.Context, done accounts.Result, err error) (*model.ResetAccountPasswordPayload, error) {
+	p, err := accountPayload(ctx, done, err)
+	payload := &model.ResetAccountPasswordPayload{Account: p.Account, Replayed: p.Replayed, UserErrors: p.UserErrors}
+	if err != nil || p.Account == nil {
+		return payload, err
+	}
+	payload.Sms, err = requestFrom(ctx).messages.get(ctx, done.Sms)
+	return payload, err
 }
 
 func registerInput(in model.RegisterDeviceInput) devices.RegisterInput {

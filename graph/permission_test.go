@@ -12,13 +12,13 @@ import (
 
 // builtIn is resolutions 69, as far as a field that is served needs a permission of it.
 var builtIn = map[string]string{
-	"bss":        "ACCOUNT_READ ACCOUNT_WRITE SECRET_READ DEVICE_READ EVENT_READ",
-	"care":       "ACCOUNT_READ DEVICE_READ EVENT_READ",
-	"care-lead":  "ACCOUNT_READ DEVICE_READ DEVICE_WRITE EVENT_READ",
+	"bss":        "ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ EVENT_READ",
+	"care":       "ACCOUNT_READ ACCOUNT_CARE DEVICE_READ EVENT_READ",
+	"care-lead":  "ACCOUNT_READ ACCOUNT_CARE DEVICE_READ DEVICE_WRITE EVENT_READ",
 	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ",
 	"security":   "OPERATOR_ADMIN",
 	"auditor":    "EVENT_READ",
-	"admin":      "ACCOUNT_READ ACCOUNT_WRITE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN",
+	"admin":      "ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN",
 }
 
 const (
@@ -47,6 +47,12 @@ var operations = map[string]string{
 	`mutation { provisionAccount(input: {idempotencyKey: "", externalId: "", msisdn: "+862162345678"}) { replayed } }`:                               "ACCOUNT_WRITE",
 	`mutation { modifyAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                       "ACCOUNT_WRITE",
 	`mutation { activateAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                     "ACCOUNT_WRITE",
+	`mutation { resumeAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                       "ACCOUNT_WRITE",
+	`mutation { terminateAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                    "ACCOUNT_WRITE",
+	`mutation { unlockAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                       "ACCOUNT_CARE",
+	`mutation { endLogins(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                           "ACCOUNT_CARE",
+	`mutation { resetAccountPassword(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                "ACCOUNT_CARE",
+	`mutation { suspendAccount(input: {idempotencyKey: "", ` + accountRef + `, reason: FRAUD}) { replayed } }`:                                       "ACCOUNT_WRITE",
 	`mutation { registerDevice(input: {idempotencyKey: "", identity: {oui: "", productClass: "", serialNumber: ""}, clientType: PC}) { replayed } }`: "DEVICE_WRITE",
 	`mutation { createDeviceTask(input: {idempotencyKey: "", ` + deviceRef + `, kind: REBOOT}) { replayed } }`:                                       "DEVICE_WRITE",
 	`mutation { saveRole(input: {name: "", permissions: [], regions: []}) { replayed } }`:                                                            "OPERATOR_ADMIN",

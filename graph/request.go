@@ -31,6 +31,8 @@ type request struct {
 	clients        *loader[*models.APIClient]
 	roles          *loader[*models.Role]
 	passwords      *loader[passwords.State]
+	suspensions    *loader[[]*models.Suspension]
+	owing          *loader[bool]
 	presence       *loader[models.DevicePresence]
 	configurations *loader[*configuration.View]
 
@@ -66,6 +68,8 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.clients = newLoader(&f.clients, s.Operators.APIClientsByID)
 	r.roles = newLoader(&f.roles, s.Operators.RolesByID)
 	r.passwords = newLoader(&f.accounts, s.Passwords.States)
+	r.suspensions = newLoader(&f.accounts, s.Accounts.Suspensions)
+	r.owing = newLoader(&f.accounts, s.Accounts.OwingProof)
 	r.presence = newLoader(&f.devices, s.Devices.PresenceByIDs)
 	r.configurations = newLoader(&f.devices, func(ctx context.Context, ids []models.ID) (map[models.ID]*configuration.View, error) {
 		views, err := s.Configuration.Get(ctx, ids)

@@ -1628,6 +1628,13 @@ func (ec *executionContext) _MutationPayload(ctx context.Context, sel ast.Select
 			return graphql.Null
 		}
 		return ec._RevokePayload(ctx, sel, obj)
+	case model.ResetAccountPasswordPayload:
+		return ec._ResetAccountPasswordPayload(ctx, sel, &obj)
+	case *model.ResetAccountPasswordPayload:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ResetAccountPasswordPayload(ctx, sel, obj)
 	case model.OperatorPayload:
 		return ec._OperatorPayload(ctx, sel, &obj)
 	case *model.OperatorPayload:

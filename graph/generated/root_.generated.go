@@ -37,6 +37,7 @@ type ResolverRoot interface {
 	ServiceFeature() ServiceFeatureResolver
 	SmsMessage() SmsMessageResolver
 	Subscription() SubscriptionResolver
+	Suspension() SuspensionResolver
 }
 
 type DirectiveRoot struct {
@@ -60,6 +61,7 @@ type ComplexityRoot struct {
 		MaxDevices       func(childComplexity int) int
 		Msisdn           func(childComplexity int) int
 		PasswordState    func(childComplexity int) int
+		ReauthRequired   func(childComplexity int) int
 		Region           func(childComplexity int) int
 		ScreenSerial     func(childComplexity int) int
 		Services         func(childComplexity int) int
@@ -69,6 +71,8 @@ type ComplexityRoot struct {
 		State            func(childComplexity int) int
 		StateChangedAt   func(childComplexity int) int
 		StateReason      func(childComplexity int) int
+		Suspensions      func(childComplexity int) int
+		TerminatedAt     func(childComplexity int) int
 		UpdatedAt        func(childComplexity int) int
 		Version          func(childComplexity int) int
 	}
@@ -323,16 +327,22 @@ type ComplexityRoot struct {
 	Mutation struct {
 		ActivateAccount       func(childComplexity int, input model.AccountActionInput) int
 		CreateDeviceTask      func(childComplexity int, input model.CreateDeviceTaskInput) int
+		EndLogins             func(childComplexity int, input model.AccountActionInput) int
 		ModifyAccount         func(childComplexity int, input model.ModifyAccountInput) int
 		ProvisionAccount      func(childComplexity int, input model.ProvisionAccountInput) int
 		RefreshSession        func(childComplexity int) int
 		RegisterDevice        func(childComplexity int, input model.RegisterDeviceInput) int
+		ResetAccountPassword  func(childComplexity int, input model.ResetAccountPasswordInput) int
+		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
 		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
 		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
 		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
 		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
 		SignIn                func(childComplexity int, username string, password string) int
 		SignOut               func(childComplexity int) int
+		SuspendAccount        func(childComplexity int, input model.SuspendAccountInput) int
+		TerminateAccount      func(childComplexity int, input model.AccountActionInput) int
+		UnlockAccount         func(childComplexity int, input model.AccountActionInput) int
 	}
 
 	Operator struct {
@@ -379,6 +389,13 @@ type ComplexityRoot struct {
 		Operators  func(childComplexity int) int
 		Roles      func(childComplexity int) int
 		Viewer     func(childComplexity int) int
+	}
+
+	ResetAccountPasswordPayload struct {
+		Account    func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		Sms        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RevokePayload struct {
@@ -452,6 +469,13 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		EventStream func(childComplexity int, after *string, filter *model.EventFilter) int
+	}
+
+	Suspension struct {
+		By     func(childComplexity int) int
+		Note   func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Since  func(childComplexity int) int
 	}
 
 	SystemActor struct {
@@ -583,6 +607,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.PasswordState(childComplexity), true
+	case "Account.reauthRequired":
+		if e.ComplexityRoot.Account.ReauthRequired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.ReauthRequired(childComplexity), true
 	case "Account.region":
 		if e.ComplexityRoot.Account.Region == nil {
 			break
@@ -642,6 +672,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.StateReason(childComplexity), true
+	case "Account.suspensions":
+		if e.ComplexityRoot.Account.Suspensions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Suspensions(childComplexity), true
+	case "Account.terminatedAt":
+		if e.ComplexityRoot.Account.TerminatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.TerminatedAt(childComplexity), true
 	case "Account.updatedAt":
 		if e.ComplexityRoot.Account.UpdatedAt == nil {
 			break
@@ -1686,6 +1728,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateDeviceTask(childComplexity, args["input"].(model.CreateDeviceTaskInput)), true
+	case "Mutation.endLogins":
+		if e.ComplexityRoot.Mutation.EndLogins == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_endLogins_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EndLogins(childComplexity, args["input"].(model.AccountActionInput)), true
 	case "Mutation.modifyAccount":
 		if e.ComplexityRoot.Mutation.ModifyAccount == nil {
 			break
@@ -1725,6 +1778,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RegisterDevice(childComplexity, args["input"].(model.RegisterDeviceInput)), true
+	case "Mutation.resetAccountPassword":
+		if e.ComplexityRoot.Mutation.ResetAccountPassword == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resetAccountPassword_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResetAccountPassword(childComplexity, args["input"].(model.ResetAccountPasswordInput)), true
+	case "Mutation.resumeAccount":
+		if e.ComplexityRoot.Mutation.ResumeAccount == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resumeAccount_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResumeAccount(childComplexity, args["input"].(model.AccountActionInput)), true
 	case "Mutation.rotateApiClientSecret":
 		if e.ComplexityRoot.Mutation.RotateAPIClientSecret == nil {
 			break
@@ -1786,6 +1861,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.suspendAccount":
+		if e.ComplexityRoot.Mutation.SuspendAccount == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_suspendAccount_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SuspendAccount(childComplexity, args["input"].(model.SuspendAccountInput)), true
+	case "Mutation.terminateAccount":
+		if e.ComplexityRoot.Mutation.TerminateAccount == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_terminateAccount_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.TerminateAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.unlockAccount":
+		if e.ComplexityRoot.Mutation.UnlockAccount == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unlockAccount_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnlockAccount(childComplexity, args["input"].(model.AccountActionInput)), true
 
 	case "Operator.createdAt":
 		if e.ComplexityRoot.Operator.CreatedAt == nil {
@@ -2013,6 +2121,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "ResetAccountPasswordPayload.account":
+		if e.ComplexityRoot.ResetAccountPasswordPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetAccountPasswordPayload.Account(childComplexity), true
+	case "ResetAccountPasswordPayload.replayed":
+		if e.ComplexityRoot.ResetAccountPasswordPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetAccountPasswordPayload.Replayed(childComplexity), true
+	case "ResetAccountPasswordPayload.sms":
+		if e.ComplexityRoot.ResetAccountPasswordPayload.Sms == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetAccountPasswordPayload.Sms(childComplexity), true
+	case "ResetAccountPasswordPayload.userErrors":
+		if e.ComplexityRoot.ResetAccountPasswordPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetAccountPasswordPayload.UserErrors(childComplexity), true
 
 	case "RevokePayload.replayed":
 		if e.ComplexityRoot.RevokePayload.Replayed == nil {
@@ -2287,6 +2420,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.EventStream(childComplexity, args["after"].(*string), args["filter"].(*model.EventFilter)), true
 
+	case "Suspension.by":
+		if e.ComplexityRoot.Suspension.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suspension.By(childComplexity), true
+	case "Suspension.note":
+		if e.ComplexityRoot.Suspension.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suspension.Note(childComplexity), true
+	case "Suspension.reason":
+		if e.ComplexityRoot.Suspension.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suspension.Reason(childComplexity), true
+	case "Suspension.since":
+		if e.ComplexityRoot.Suspension.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suspension.Since(childComplexity), true
+
 	case "SystemActor.component":
 		if e.ComplexityRoot.SystemActor.Component == nil {
 			break
@@ -2371,10 +2529,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ParameterValueInput", ec.unmarshalInputParameterValueInput),
 			graphql.NewInputUnmarshaler("ProvisionAccountInput", ec.unmarshalInputProvisionAccountInput),
 			graphql.NewInputUnmarshaler("RegisterDeviceInput", ec.unmarshalInputRegisterDeviceInput),
+			graphql.NewInputUnmarshaler("ResetAccountPasswordInput", ec.unmarshalInputResetAccountPasswordInput),
 			graphql.NewInputUnmarshaler("SaveApiClientInput", ec.unmarshalInputSaveApiClientInput),
 			graphql.NewInputUnmarshaler("SaveOperatorInput", ec.unmarshalInputSaveOperatorInput),
 			graphql.NewInputUnmarshaler("SaveRoleInput", ec.unmarshalInputSaveRoleInput),
 			graphql.NewInputUnmarshaler("ServiceFeatureInput", ec.unmarshalInputServiceFeatureInput),
+			graphql.NewInputUnmarshaler("SuspendAccountInput", ec.unmarshalInputSuspendAccountInput),
 			graphql.NewInputUnmarshaler("TargetActionInput", ec.unmarshalInputTargetActionInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
 		)
@@ -2517,6 +2677,9 @@ type Account implements Node & Versioned @need(perm: ACCOUNT_READ) {
   state: AccountState!
   stateReason: String
   stateChangedAt: DateTime!
+  "every reason in force; ACTIVE again when the last one is lifted"
+  suspensions: [Suspension!]!
+  terminatedAt: DateTime
   "the IMS number of the subscription; what users type in flows 6.1.1 and 6.1.2"
   msisdn: PhoneNumber! @pii
   impi: String! @pii
@@ -2537,10 +2700,18 @@ type Account implements Node & Versioned @need(perm: ACCOUNT_READ) {
   clientTypes: [ClientType!]!
   passwordState: PasswordState!
   lockedUntil: DateTime
+  "a device of it must authenticate again before it is served"
+  reauthRequired: Boolean!
   services: [ServiceFeature!]!
   maxDevices: Int!
   bindings(state: BindingState, first: Int! = 20, after: String): BindingConnection! @cost(weight: 2, by: ["first"])
   smsMessages(first: Int! = 20, after: String): SmsMessageConnection!
+}
+type Suspension {
+  reason: SuspendReason!
+  since: DateTime!
+  by: Actor
+  note: String
 }
 type ServiceFeature {
   code: String!
@@ -2591,6 +2762,13 @@ type Mutation {
   provisionAccount(input: ProvisionAccountInput!): AccountPayload! @need(perm: ACCOUNT_WRITE)
   modifyAccount(input: ModifyAccountInput!): AccountPayload! @need(perm: ACCOUNT_WRITE)
   activateAccount(input: AccountActionInput!): AccountPayload! @need(perm: ACCOUNT_WRITE)
+  suspendAccount(input: SuspendAccountInput!): AccountPayload! @need(perm: ACCOUNT_WRITE)
+  resumeAccount(input: AccountActionInput!): AccountPayload! @need(perm: ACCOUNT_WRITE)
+  terminateAccount(input: AccountActionInput!): AccountPayload! @need(perm: ACCOUNT_WRITE)
+  resetAccountPassword(input: ResetAccountPasswordInput!): ResetAccountPasswordPayload! @need(perm: ACCOUNT_CARE)
+  unlockAccount(input: AccountActionInput!): AccountPayload! @need(perm: ACCOUNT_CARE)
+  "ends the current logins; the devices must authenticate again"
+  endLogins(input: AccountActionInput!): AccountPayload! @need(perm: ACCOUNT_CARE)
 }
 input ProvisionAccountInput {
   idempotencyKey: String!
@@ -2650,11 +2828,34 @@ input AccountActionInput {
   account: AccountRef!
   expectedVersion: Int
   note: String
-  "for resumeAccount only"
+  "resumeAccount: lift only this reason; none: lift all that the caller may lift"
   reason: SuspendReason
+}
+input SuspendAccountInput {
+  idempotencyKey: String!
+  "as in ProvisionAccountInput"
+  workOrderExternalId: String
+  account: AccountRef!
+  expectedVersion: Int
+  reason: SuspendReason!
+  note: String
+}
+input ResetAccountPasswordInput {
+  idempotencyKey: String!
+  "as in ProvisionAccountInput"
+  workOrderExternalId: String
+  account: AccountRef!
+  "devices that logged in by password must authenticate again"
+  reauthenticate: Boolean! = true
 }
 type AccountPayload implements MutationPayload {
   account: Account
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+type ResetAccountPasswordPayload implements MutationPayload {
+  account: Account
+  sms: SmsMessage
   replayed: Boolean!
   userErrors: [UserError!]!
 }
@@ -3340,6 +3541,10 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_stateReason(ctx, field)
 	case "stateChangedAt":
 		return ec.fieldContext_Account_stateChangedAt(ctx, field)
+	case "suspensions":
+		return ec.fieldContext_Account_suspensions(ctx, field)
+	case "terminatedAt":
+		return ec.fieldContext_Account_terminatedAt(ctx, field)
 	case "msisdn":
 		return ec.fieldContext_Account_msisdn(ctx, field)
 	case "impi":
@@ -3368,6 +3573,8 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_passwordState(ctx, field)
 	case "lockedUntil":
 		return ec.fieldContext_Account_lockedUntil(ctx, field)
+	case "reauthRequired":
+		return ec.fieldContext_Account_reauthRequired(ctx, field)
 	case "services":
 		return ec.fieldContext_Account_services(ctx, field)
 	case "maxDevices":
@@ -3892,6 +4099,20 @@ func (ec *executionContext) childFields_ParameterFault(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type ParameterFault", field.Name)
 }
 
+func (ec *executionContext) childFields_ResetAccountPasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_ResetAccountPasswordPayload_account(ctx, field)
+	case "sms":
+		return ec.fieldContext_ResetAccountPasswordPayload_sms(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ResetAccountPasswordPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResetAccountPasswordPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResetAccountPasswordPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "revokedSessions":
@@ -4008,6 +4229,20 @@ func (ec *executionContext) childFields_SmsMessageEdge(ctx context.Context, fiel
 		return ec.fieldContext_SmsMessageEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SmsMessageEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Suspension(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reason":
+		return ec.fieldContext_Suspension_reason(ctx, field)
+	case "since":
+		return ec.fieldContext_Suspension_since(ctx, field)
+	case "by":
+		return ec.fieldContext_Suspension_by(ctx, field)
+	case "note":
+		return ec.fieldContext_Suspension_note(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Suspension", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -663,4 +663,11 @@ func (ec *executionContext) marshalNSmsState2githubᚗcomᚋsoftacsᚋsoftacsᚋ
 	return res
 }
 
+func (ec *executionContext) marshalOSmsMessage2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSmsMessage(ctx context.Context, sel ast.SelectionSet, v *models.SmsMessage) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SmsMessage(ctx, sel, v)
+}
+
 // endregion ***************************** type.gotpl *****************************

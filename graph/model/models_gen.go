@@ -28,8 +28,8 @@ type AccountActionInput struct {
 	Account             *AccountRef                `json:"account"`
 	ExpectedVersion     graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
 	Note                graphql.Omittable[*string] `json:"note,omitempty"`
-	// for resumeAccount only
-	Reason graphql.Omittable[*SuspendReason] `json:"reason,omitempty"`
+	// resumeAccount: lift only this reason; none: lift all that the caller may lift
+	Reason graphql.Omittable[*models.SuspendReason] `json:"reason,omitempty"`
 }
 
 type AccountFilter struct {
@@ -300,6 +300,24 @@ type RegisterDeviceInput struct {
 	Tags        graphql.Omittable[[]string] `json:"tags,omitempty"`
 }
 
+type ResetAccountPasswordInput struct {
+	IdempotencyKey string `json:"idempotencyKey"`
+	// as in ProvisionAccountInput
+	WorkOrderExternalID graphql.Omittable[*string] `json:"workOrderExternalId,omitempty"`
+	Account             *AccountRef                `json:"account"`
+	// devices that logged in by password must authenticate again
+	Reauthenticate bool `json:"reauthenticate"`
+}
+
+type ResetAccountPasswordPayload struct {
+	Account    *models.Account    `json:"account,omitempty"`
+	Sms        *models.SmsMessage `json:"sms,omitempty"`
+	Replayed   bool               `json:"replayed"`
+	UserErrors []UserError        `json:"userErrors"`
+}
+
+func (ResetAccountPasswordPayload) IsMutationPayload() {}
+
 type RevokePayload struct {
 	RevokedSessions int         `json:"revokedSessions"`
 	Replayed        bool        `json:"replayed"`
@@ -383,6 +401,16 @@ type StateConflict struct {
 func (StateConflict) IsUserError() {}
 
 type Subscription struct {
+}
+
+type SuspendAccountInput struct {
+	IdempotencyKey string `json:"idempotencyKey"`
+	// as in ProvisionAccountInput
+	WorkOrderExternalID graphql.Omittable[*string] `json:"workOrderExternalId,omitempty"`
+	Account             *AccountRef                `json:"account"`
+	ExpectedVersion     graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
+	Reason              models.SuspendReason       `json:"reason"`
+	Note                graphql.Omittable[*string] `json:"note,omitempty"`
 }
 
 type SystemActor struct {
@@ -641,67 +669,6 @@ func (e *OnExisting) UnmarshalJSON(b []byte) error {
 }
 
 func (e OnExisting) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	e.MarshalGQL(&buf)
-	return buf.Bytes(), nil
-}
-
-type SuspendReason string
-
-const (
-	SuspendReasonCustomerRequest SuspendReason = "CUSTOMER_REQUEST"
-	SuspendReasonNonPayment      SuspendReason = "NON_PAYMENT"
-	SuspendReasonFraud           SuspendReason = "FRAUD"
-	SuspendReasonRegulatory      SuspendReason = "REGULATORY"
-	SuspendReasonMaintenance     SuspendReason = "MAINTENANCE"
-)
-
-var AllSuspendReason = []SuspendReason{
-	SuspendReasonCustomerRequest,
-	SuspendReasonNonPayment,
-	SuspendReasonFraud,
-	SuspendReasonRegulatory,
-	SuspendReasonMaintenance,
-}
-
-func (e SuspendReason) IsValid() bool {
-	switch e {
-	case SuspendReasonCustomerRequest, SuspendReasonNonPayment, SuspendReasonFraud, SuspendReasonRegulatory, SuspendReasonMaintenance:
-		return true
-	}
-	return false
-}
-
-func (e SuspendReason) String() string {
-	return string(e)
-}
-
-func (e *SuspendReason) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = SuspendReason(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid SuspendReason", str)
-	}
-	return nil
-}
-
-func (e SuspendReason) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
-}
-
-func (e *SuspendReason) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		return err
-	}
-	return e.UnmarshalGQL(s)
-}
-
-func (e SuspendReason) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -91,7 +91,9 @@ func TestResetPasswordRefuses(t *testing.T) {
 		in := input("1")
 		in.Region = "north"
 		a := f.provision(in)
-		reset := func(key string) accounts.ResetInput { return accounts.ResetInput{IdempotencyKey: key, Account: accounts.Ref{ID: a.ID}} }
+		reset := func(key string) accounts.ResetInput {
+			return accounts.ResetInput{IdempotencyKey: key, Account: accounts.Ref{ID: a.ID}}
+		}
 		refused(f.T, errOf(f.room.ResetPassword(f.ctx, reset("1"))), models.Invalid, "input", "account")
 		f.modify(accounts.ModifyInput{IdempotencyKey: "m", Account: accounts.Ref{ID: a.ID}, BoundMobile: accounts.Some[models.Number]("8613812345678")})
 		down = true

@@ -15,17 +15,20 @@ import (
 type simCommand struct {
 	URL     string `help:"URL of the ACS." default:"http://127.0.0.1:7547/acs"`
 	Clients int    `help:"How many clients." default:"1"`
-	Number  string `help:"Number of the first account; the others follow." required:"" placeholder:"+8621…"`
+	Type    string `help:"Kind of client: ${enum}." enum:"PC,Mobile" default:"PC"`
+	Number  string `help:"Number of the first account, for PC clients; the others follow." placeholder:"+8621…"`
 	Mobile  string `help:"Bound mobile of the first account; the others follow." required:"" placeholder:"+86138…"`
-	SMSFile string `help:"File that the server's file: SMS driver writes; the clients read their passwords there." required:"" type:"path" placeholder:"FILE"`
+	Portal  string `help:"URL of the server's token portal; mobile clients without one ask for a code by SMS." placeholder:"http://…/i4/mdn"`
+	SMSFile string `help:"File that the server's file: SMS driver writes; the clients read their passwords and codes there." required:"" type:"path" placeholder:"FILE"`
 }
 
-// Run plays simulated PC clients of accounts that exist until ctx ends.
+// Run plays simulated clients of accounts that exist until ctx ends.
 func (cmd simCommand) Run(ctx context.Context) error {
+	kind, _ := models.ClientTypeOf(cmd.Type)
 	number, ok := models.ParseE164(cmd.Number)
 	mobile, ok2 := models.ParseE164(cmd.Mobile)
-	if !ok || !ok2 || cmd.Clients < 1 {
-		return errors.New("--number and --mobile are E.164 numbers with a plus, --clients is positive")
+	if !ok && (cmd.Number != "" || kind == models.PC) || !ok2 || cmd.Clients < 1 {
+		return errors.New("--number, which PC clients need, and --mobile are E.164 numbers with a plus, --clients is positive")
 	}
 	profile, err := i4.Load(nil)
 	if err != nil {
@@ -33,7 +36,8 @@ func (cmd simCommand) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	for i := range cmd.Clients {
-		p := person{name: fmt.Sprintf("client %d", i+1), number: following(number, i), mobile: following(mobile, i), smsFile: cmd.SMSFile, url: cmd.URL, profile: profile, say: say}
+		p := person{name: fmt.Sprintf("client %d", i+1), kind: kind, number: following(number, i), mobile: following(mobile, i),
+			smsFile: cmd.SMSFile, url: cmd.URL, portal: cmd.Portal, profile: profile, say: say}
 		wg.Go(func() { p.live(ctx) })
 	}
 	wg.Wait()

@@ -42,6 +42,7 @@ type app struct {
 	sms        *sms.Room
 	tasks      *tasks.Room
 	passwords  *passwords.Room
+	clients    *clients.Room
 	acs        *server.Server
 	metrics    *metrics
 	door       *graph.Door
@@ -51,6 +52,8 @@ type app struct {
 	northAddr  net.Listener
 	southAddr  net.Listener
 	adminAddr  net.Listener
+	portal     *http.Server
+	portalAddr net.Listener
 	background sync.WaitGroup
 	// endLoops ends the loops in the background; after them nothing is left unwritten.
 	endLoops func()
@@ -131,16 +134,16 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	}
 	a.passwords = passwords.New(s, a.clock, passwordConfig)
 	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountsConfig(c))
-	clientConfig, err := clientsConfig(c)
+	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err
 	}
-	clientRoom := clients.New(s, a.clock, clients.Rooms{
+	a.clients = clients.New(s, a.clock, clients.Rooms{
 		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
 	}, clientConfig)
 	serverConfig := serverConfig(c)
-	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, clientRoom.Security
-	a.acs = server.New(serverConfig, profile, a.devices, arrivals{clientRoom}, a.clock)
+	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
+	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
 		Passwords: a.passwords, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
@@ -235,6 +238,9 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 	if err := a.listenAdmin(ctx); err != nil {
 		return err
 	}
+	if err := a.listenPortal(ctx); err != nil {
+		return err
+	}
 	a.serve(ctx, "north", a.north, a.northAddr)
 	a.serve(ctx, "south", a.south, southListener)
 	return nil
@@ -279,6 +285,9 @@ func (a *app) stop(ctx context.Context) error {
 	if a.north != nil {
 		errs = append(errs, shutdown(ctx, a.north))
 	}
+	if a.portal != nil { // first, so that the tokens that it gave can still be used
+		errs = append(errs, shutdown(ctx, a.portal))
+	}
 	if a.south != nil {
 		finish, cancel := context.WithTimeout(ctx, sessionTime)
 		if err := a.acs.Shutdown(finish); err != nil && !errors.Is(err, context.DeadlineExceeded) { // what is open then is cut
@@ -287,7 +296,7 @@ func (a *app) stop(ctx context.Context) error {
 		errs = append(errs, shutdown(ctx, a.south))
 		cancel()
 	}
-	for _, l := range []net.Listener{a.northAddr, a.southAddr} {
+	for _, l := range []net.Listener{a.northAddr, a.southAddr, a.portalAddr} {
 		if l != nil {
 			_ = l.Close() // closed already if its server ever served
 		}
@@ -315,6 +324,9 @@ func shutdown(ctx context.Context, s *http.Server) error {
 func (a *app) readyLine() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ready north=%s south=%s", a.northAddr.Addr(), a.southAddr.Addr())
+	if a.portalAddr != nil {
+		fmt.Fprintf(&b, " portal=%s", a.portalAddr.Addr())
+	}
 	if a.adminAddr != nil {
 		fmt.Fprintf(&b, " admin=%s", a.adminAddr.Addr())
 	}

@@ -163,7 +163,7 @@ func (c *Config) complete() error {
 	if _, err := minVersion(*c); err != nil {
 		return err
 	}
-	for key, addr := range map[string]string{"north.addr": c.North.Addr, "south.addr": c.South.Addr, "admin.addr": c.Admin.Addr} {
+	for key, addr := range map[string]string{"north.addr": c.North.Addr, "south.addr": c.South.Addr, "portal.addr": c.Portal.Addr, "admin.addr": c.Admin.Addr} {
 		if addr != "" && c.Lab && !c.LabRemote && !isLoopback(addr) {
 			return fmt.Errorf("%s: lab mode listens on loopback addresses only, unless labAllowRemote is true; %s is not one", key, addr)
 		}

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/softacs/softacs/acs/i4"
+	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/acs/sim"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store/storetest"
@@ -25,12 +26,13 @@ import (
 
 // platform is the whole program, served on free ports, as its users see it: the BSS through GraphQL, clients through the ACS, people through SMS.
 type platform struct {
-	t     *testing.T
-	app   *app
-	north string
-	south string
-	token string
-	sms   string // the file that SMS are appended to
+	t      *testing.T
+	app    *app
+	north  string
+	south  string
+	portal string // URL of the token portal
+	token  string
+	sms    string // the file that SMS are appended to
 }
 
 // eachPlatform runs f on both databases.
@@ -64,6 +66,7 @@ func labConfig(t *testing.T, database models.Secret, change func(*Config)) Confi
 	c.Lab = true
 	c.Database = database
 	c.North.Addr, c.South.Addr, c.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	c.Portal.Addr = "127.0.0.1:0"
 	c.SecretKeys = filepath.Join(t.TempDir(), "keys")
 	if err := makeKeys(c.SecretKeys); err != nil {
 		t.Fatal(err)
@@ -96,7 +99,8 @@ func startPlatform(t *testing.T, c Config) *platform {
 		}
 	})
 	p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs",
-		sms: strings.TrimPrefix(c.SMS.Reveal(), "file:")}
+		portal: "http://" + a.portalAddr.Addr().String() + server.PortalPath,
+		sms:    strings.TrimPrefix(c.SMS.Reveal(), "file:")}
 	p.token = p.accessToken("bss", "a-secret-for-the-tests")
 	return p
 }

@@ -158,13 +158,16 @@ func accountsConfig(c Config) accounts.Config {
 	return accounts.Config{Domain: c.IMS.Domain, Secret: policy}
 }
 
-func clientsConfig(c Config) (clients.Config, error) {
-	out := clients.Config{
+func clientsConfig(c Config, tokenKeys [][32]byte) (out clients.Config, err error) {
+	out = clients.Config{
 		Plan: models.NumberPlan{Country: c.I4.Number.Country, Area: c.I4.Number.Area}, AntiEnumeration: c.I4.Auth.AntiEnumeration,
 		Pad: time.Duration(c.I4.GetPwd.Pad) * time.Millisecond, ChallengeTTL: time.Duration(c.I4.Auth.ChallengeTTL) * time.Second,
 		RetryAfter: c.I4.GetPwd.Limits.NumberSeconds, ReportAlready: c.I4.Register.ReportAlready, ChangedText: c.I4.SMS.ChangedTemplate,
 		MinVersion: map[models.ClientType]string{},
 		Policy:     bindings.Policy{Conflict: bindings.Conflict(c.I4.Device.Conflict), Max: map[models.ClientType]int{}},
+	}
+	if out.Ways, out.Mobile, err = waysConfig(c, tokenKeys); err != nil {
+		return out, err
 	}
 	switch c.I4.ChangePwd.Transport {
 	case "verifier":
@@ -198,7 +201,7 @@ func clientsConfig(c Config) (clients.Config, error) {
 func serverConfig(c Config) server.Config {
 	x := c.I4
 	return server.Config{
-		Lab: c.Lab, Path: x.ACS.Path, MaxSessions: x.Limits.Sessions,
+		Lab: c.Lab, Path: x.ACS.Path, MaxSessions: x.Limits.Sessions, LegacyBasic: x.Auth.LegacyPlaintext == "tls-only",
 		Session: session.Config{
 			Timeout: time.Duration(x.Session.Timeout) * time.Second, MaxDuration: time.Duration(x.Session.MaxDuration) * time.Second,
 			RoundTrips: x.Session.MaxRoundTrips,

@@ -23,6 +23,7 @@ func LockForMDN(tx *store.Tx, mdn models.Number) (a *models.Account, several boo
 }
 
 func forMDN(q *gorm.DB, mdn models.Number) (a *models.Account, several bool, err error) {
+	q = q.Session(&gorm.Session{}) // of which each statement takes a copy
 	// Two statements, because each has its index and an OR has none.
 	var own, bound []models.Account
 	newest := "state_changed_at DESC, id DESC"

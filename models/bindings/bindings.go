@@ -114,10 +114,11 @@ type Reason string
 
 // The reasons that exist so far.
 const (
-	Replaced  Reason = "REPLACED"  // another device took over
-	Suspended Reason = "SUSPENDED" // its account is
-	Closed    Reason = "CLOSED"    // its account is
-	moved     Reason = "MOVED"     // the device went to another account
+	Replaced   Reason = "REPLACED"    // another device took over
+	Suspended  Reason = "SUSPENDED"   // its account is
+	Closed     Reason = "CLOSED"      // its account is
+	SIMChanged Reason = "SIM_CHANGED" // the mobile came with another SIM card
+	moved      Reason = "MOVED"       // the device went to another account
 )
 
 // Suspend takes the service from a live binding until Resume, with the event client.suspended. A binding that is suspended already, or removed,

@@ -6,10 +6,9 @@ import (
 	"strings"
 
 	"github.com/softacs/softacs/models"
-	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
-	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/store"
 )
@@ -17,49 +16,45 @@ import (
 // backendRetry is UI.RetryAfter with Status 4, in seconds (i4.md B.2).
 const backendRetry = 60
 
-// authenticate judges the proof and, if everything holds, binds the device and prepares the delivery, in one transaction: what the client is
-// told next is committed.
-func (f *registration) authenticate(ctx context.Context, given string) error {
+// authenticate judges the client's claim and, if everything holds, binds the device and prepares the delivery, in one transaction: what the
+// client is told next is committed.
+func (f *registration) authenticate(ctx context.Context) error {
 	var d *models.Device
-	refused := false
+	var refused *refusal
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
-		d, f.own, f.delivery, refused = nil, nil, nil, false
-		a, err := accounts.LockForNumber(tx, f.message.Number)
+		d, f.own, f.delivery, refused = nil, nil, nil, nil
+		a, several, err := f.claimant(tx, true)
 		if err != nil {
 			return err
 		}
-		verdict, err := f.room.Passwords.Judge(tx, passwords.Attempt{
-			Number: f.message.Number, Account: a, Device: f.in.Key, Message: f.message, Proof: given,
-		})
+		j, err := f.way.judge(f, tx, a, several)
 		if err != nil {
 			return err
 		}
-		if !verdict.OK {
-			refused = verdict.Result != models.ResultChallengeInvalid
-			f.outcome = f.wrong(a, verdict)
-			return f.record(tx, a, verdict)
-		}
-		ended, outcome, err := f.admit(tx, a, verdict)
-		if err != nil || outcome != nil {
-			if outcome != nil {
-				f.outcome = *outcome
+		var ended []models.Binding
+		if refused = j.refusal; refused == nil {
+			if ended, refused, err = f.admit(tx, a, j); err != nil {
+				return err
 			}
-			return err
 		}
-		d, err = f.bind(tx, a, verdict, ended)
+		if refused != nil {
+			return f.note(tx, a, *refused)
+		}
+		d, err = f.bind(tx, a, j, ended)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if refused {
-		f.room.Passwords.IPFailed(f.in.RemoteAddress)
-	}
-	if d == nil {
-		f.tell(f.outcome)
+	case refused != nil:
+		if refused.counts {
+			f.room.Passwords.IPFailed(f.in.RemoteAddress)
+		}
+		f.tell(refused.Outcome)
 		return nil
 	}
 	f.device, f.trust, f.began = d, models.L1, true
+	f.configured = f.configured || d.MustChangePassword
 	f.promote()
 	f.seen()
 	if err := f.room.Devices.Report(f.as(ctx), d, f.in); err != nil {
@@ -67,6 +62,15 @@ func (f *registration) authenticate(ctx context.Context, given string) error {
 	}
 	f.then = f.deliver
 	return nil
+}
+
+// note writes down why the client was refused.
+func (f *registration) note(tx *store.Tx, a *models.Account, r refusal) error {
+	fields := map[string]any{"result": r.Result}
+	if r.Times > 0 {
+		fields["times"] = r.Times
+	}
+	return security(tx, r.code, a, f.device, fields)
 }
 
 // promote gives the rest of the session to a device that has proved itself (i4.md C.2.2).
@@ -79,64 +83,44 @@ func (f *registration) promote() {
 	f.flows = append(f.flows, &service{Visit: f.Visit})
 }
 
-// wrong is what a client hears of a proof that does not hold.
-func (f *registration) wrong(a *models.Account, v passwords.Verdict) models.Outcome {
-	result := v.Result
-	if result == models.ResultAuthFailed && a == nil && !f.room.config.AntiEnumeration {
-		result = models.ResultUnknownAccount
-	}
-	return models.Outcome{Result: result, Delivery: models.DeliveryFailed, RetryAfter: v.RetryAfter, Limit: v.Limit, Times: v.Times}
-}
-
-func (f *registration) record(tx *store.Tx, a *models.Account, v passwords.Verdict) error {
-	code := "security.auth_failed"
-	switch v.Result {
-	case models.ResultLocked:
-		code = "security.locked"
-	case models.ResultChallengeInvalid:
-		code = "security.challenge_invalid"
-	}
-	return security(tx, code, a, f.device, map[string]any{"times": v.Times})
-}
-
-// admit runs the checks that follow a correct proof, in the order of B.2; outcome is nil if all hold. ended are the bindings that this one
+// admit runs the checks that follow a proof, in the order of B.2 and B.3; refused is nil if all hold. ended are the bindings that this one
 // replaces.
-func (f *registration) admit(tx *store.Tx, a *models.Account, v passwords.Verdict) (ended []models.Binding, outcome *models.Outcome, err error) {
+func (f *registration) admit(tx *store.Tx, a *models.Account, j judged) (ended []models.Binding, refused *refusal, err error) {
 	t := f.clientType()
-	no := func(result models.Result) (_ []models.Binding, outcome *models.Outcome, err error) {
-		o := denied(result)
-		return nil, &o, nil
+	no := func(code string, o models.Outcome) ([]models.Binding, *refusal, error) {
+		return nil, &refusal{Outcome: o, code: code}, nil
 	}
-	if refusal := stands(a, t); refusal != "" {
-		return no(refusal)
+	const refusedCode = "security.register_refused"
+	if result := stands(a, t); result != "" {
+		return no(refusedCode, denied(result))
+	}
+	if refused, err := f.sameSIM(tx, a); err != nil || refused != nil {
+		return nil, refused, err
 	}
 	if tooOld(f.in.Get(softwareName), f.room.config.MinVersion[t]) {
-		return no(models.ResultVersionTooOld)
+		return no(refusedCode, denied(models.ResultVersionTooOld))
 	}
 	var known models.ID
 	if f.device != nil {
 		known = f.device.ID
 	}
-	ended, conflict, err := f.room.config.Policy.Replaces(tx, a, known, t, v.Kind == models.OneTimePassword)
+	ended, conflict, err := f.room.config.Policy.Replaces(tx, a, known, t, j.owner)
 	if err != nil {
 		return nil, nil, err
 	}
 	if conflict {
-		if err := security(tx, "security.device_conflict", a, f.device, nil); err != nil {
-			return nil, nil, err
-		}
-		return no(models.ResultDeviceConflict)
+		return no("security.device_conflict", denied(models.ResultDeviceConflict))
 	}
 	if len(a.SipPassword) == 0 {
 		o := denied(models.ResultTimeout)
 		o.RetryAfter = backendRetry
-		return nil, &o, nil
+		return no(refusedCode, o)
 	}
 	return ended, nil, nil
 }
 
-// bind does everything that a correct proof brings, in the order of its events (resolutions 49, 65).
-func (f *registration) bind(tx *store.Tx, a *models.Account, v passwords.Verdict, ended []models.Binding) (*models.Device, error) {
+// bind does everything that a proof brings, in the order of its events (resolutions 49, 65).
+func (f *registration) bind(tx *store.Tx, a *models.Account, j judged, ended []models.Binding) (*models.Device, error) {
 	for i := range ended {
 		if err := f.release(tx, &ended[i]); err != nil {
 			return nil, err
@@ -146,22 +130,25 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, v passwords.Verdict
 	if err != nil {
 		return nil, err
 	}
-	tx.As(models.ByDevice(d.ID, string(d.Key)))
+	by := models.ByDevice(d.ID, string(d.Key))
+	tx.As(by)
 	devices.Lay(d, f.in)
-	if err := authenticated(tx, d, a, v.Kind); err != nil {
+	if err := informed(tx, d, a, "client.authenticated", j.by); err != nil {
 		return nil, err
 	}
-	method := models.ByPassword
-	if v.Kind == models.OneTimePassword {
-		method = models.ByOneTimePassword
+	if err := f.identify(tx, d, a, j); err != nil {
+		return nil, err
 	}
 	before := d.DesiredVersion
-	b, created, err := bindings.Bind(tx, d, a, method, models.ByDevice(d.ID, string(d.Key)))
+	b, created, err := bindings.Bind(tx, d, a, j.method, by)
 	if err != nil {
 		return nil, err
 	}
 	d.AccountID, d.AccountState, d.Region = a.ID, a.State, a.Region // as Bind wrote it
-	if err := passwords.Use(tx, v, f.in.Key, b.ID); err != nil {
+	if err := passwords.Use(tx, j.verdict, f.in.Key, b.ID); err != nil {
+		return nil, err
+	}
+	if err := f.settleDebts(tx, d, j); err != nil {
 		return nil, err
 	}
 	password, err := devices.RotateCredentials(tx, d)
@@ -174,22 +161,65 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, v passwords.Verdict
 	if f.epoch, err = devices.TakeWork(tx, d); err != nil {
 		return nil, err
 	}
-	f.own = []models.Value{
-		{Name: serverProof, Value: v.Verifier.ServerProof(f.message)},
-		{Name: acsUsername, Value: d.HTTPUsername},
-		{Name: acsPassword, Value: password.Reveal(), Secret: true},
+	f.own = append(j.own,
+		models.Value{Name: acsUsername, Value: d.HTTPUsername},
+		models.Value{Name: acsPassword, Value: password.Reveal(), Secret: true})
+	if f.way.mobile {
+		f.own = append(f.own, models.Value{Name: userName, Value: string(a.Msisdn)}) // resolutions 9
 	}
 	f.outcome = models.Outcome{Result: models.ResultOK, Delivery: models.DeliveryDone}
 	unchanged := !created && d.DesiredVersion == before && d.ConfirmedVersion == before && models.VersionOf(f.in.ParameterKey) == before
-	if unchanged && f.room.config.ReportAlready {
+	switch {
+	case d.MustChangePassword:
+		f.outcome.Result = models.ResultMustChangePassword
+		err = f.manage(tx, d)
+	case unchanged && f.room.config.ReportAlready:
 		f.outcome.Result = models.ResultAlreadyDone
-	} else if err := f.prepare(tx, d); err != nil {
+	default:
+		err = f.prepare(tx, d)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := devices.SetLogin(tx, d, f.in.Get(loginSessionID)); err != nil {
-		return nil, err
+	if session := f.in.Get(loginSessionID); session != "" {
+		if err := devices.SetLogin(tx, d, session); err != nil {
+			return nil, err
+		}
 	}
 	return d, devices.SetOnline(tx, d, tx.Now)
+}
+
+// settleDebts takes from the device what it owed before: a proof, and the change of an initial password unless this was one. Only PC clients can
+// change their password (i4.md B.5).
+func (f *registration) settleDebts(tx *store.Tx, d *models.Device, j judged) error {
+	must := f.room.config.Ways.MustChangeInitial && j.verdict.Kind == models.OneTimePassword && d.ClientType == models.PC
+	if d.ReauthRequired {
+		if err := devices.SetReauth(tx, d.ID, false); err != nil {
+			return err
+		}
+		d.ReauthRequired = false
+	}
+	if d.MustChangePassword != must {
+		if err := devices.SetMustChange(tx, d.ID, must); err != nil {
+			return err
+		}
+		d.MustChangePassword = must
+	}
+	return devices.SetLegacyAuth(tx, d, f.plain != nil)
+}
+
+// manage delivers with Status 15 what keeps the device in touch, and nothing of its service: that comes after CHANGEPWD (resolutions 13).
+func (f *registration) manage(tx *store.Tx, d *models.Device) error {
+	everything, err := f.room.Configuration.Everything(tx, d, f.key)
+	if err != nil || everything == nil {
+		return err
+	}
+	for _, v := range everything.Values {
+		if v.Name == configuration.PeriodicInformInterval || v.Name == configuration.PeriodicInformEnable {
+			f.own = append(f.own, v)
+		}
+	}
+	return nil
 }
 
 // prepare takes the whole configuration into the delivery.
@@ -219,12 +249,6 @@ func (f *registration) release(tx *store.Tx, b *models.Binding) error {
 	}
 	_, _, err = f.room.Configuration.Rebuild(tx, old, nil)
 	return err
-}
-
-func authenticated(tx *store.Tx, d *models.Device, a *models.Account, kind models.CredentialKind) error {
-	e := devices.EventOf(d, models.DeviceInform, "client.authenticated", map[string]any{"account": a.ID, "by": kind})
-	e.AccountID, e.AccountExternalID, e.Region = a.ID, a.ExternalID, a.Region
-	return events.Append(tx, e)
 }
 
 // tooOld compares versions as dot-separated numbers; versions that are none must be equal to the minimum (i4.md B.7).

@@ -44,6 +44,8 @@ type Config struct {
 	// MinVersion is the software version below which a client type is refused; a type left out has none.
 	MinVersion map[models.ClientType]string
 	Policy     bindings.Policy
+	Ways       Ways
+	Mobile     Mobile
 }
 
 // Rooms are what the flows are played with.
@@ -131,7 +133,7 @@ func (v *Visit) plan() {
 		v.flows = append(v.flows, &getPassword{Visit: v})
 	}
 	bound := v.trust >= models.L1 && !v.device.AccountID.IsZero()
-	owes := bound && v.owesProof()
+	owes := imsClient && bound && v.owesProof()
 	if imsClient && bound && !owes && v.in.Has(models.EventChangePassword) {
 		v.flows = append(v.flows, newPasswordChange(v))
 	}
@@ -265,6 +267,11 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	// Told once a report, not every heartbeat; a REGISTER tells it itself (resolutions 42).
 	claimed, ok := models.ClientTypeOf(v.in.Claimed)
 	mismatch := ok && claimed != d.ClientType && d.ReportHash != before && !v.in.Has(models.EventRegister)
+	if boot {
+		if err := v.watchSIM(ctx); err != nil {
+			return err
+		}
+	}
 	if boot || v.in.Has(models.EventMReboot) {
 		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
 			return err
@@ -391,6 +398,8 @@ const (
 	userName       = "ui.userName"
 	requestID      = "ui.requestId"
 	mdn            = "ui.mdn"
+	imsi           = "ui.imsi"
+	password       = "ui.password"
 	mode           = "auth.mode"
 	algorithm      = "auth.algorithm"
 	purpose        = "auth.purpose"
@@ -402,6 +411,7 @@ const (
 	proof          = "auth.proof"
 	timestamp      = "auth.timestamp"
 	serverProof    = "auth.serverProof"
+	networkToken   = "auth.networkToken"
 	acsUsername    = "managementServer.username"
 	acsPassword    = "managementServer.password"
 	softwareName   = "deviceInfo.softwareVersion"

@@ -2,70 +2,43 @@ package clients
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/store"
 )
 
-// registration is flow 6.1.2 (i4.md B.2): challenge, proof, and one atomic delivery of everything the client needs.
+// registration is REGISTER, flows 6.1.2 and 6.1.3 (i4.md B.2, B.3): a proof of whose the client is, and one atomic delivery of everything that
+// it needs. Its way says what proves it; everything else is the same for all.
 type registration struct {
-	*Visit
-	// then is the next step, take what waits for the reply to the last one.
-	then func(ctx context.Context) (*models.Request, error)
-	take func(ctx context.Context, reply models.Reply) error
+	challenge
+	way way
+	// given is the proof of a password or code; plain is a password that came in clear instead.
+	given string
+	plain *passwords.Plain
 
-	message    models.AuthMessage
-	challenged models.Time
-	// askedAgain: the client was not ready with its proof and was asked a second time (resolutions 50).
-	askedAgain bool
-
-	// own are the values that belong to this REGISTER: the platform's proof and the new HTTP credentials.
+	// own are the values that belong to this REGISTER: the platform's proof, the new HTTP credentials, the account's number.
 	own      []models.Value
 	delivery *configuration.Delivery
 	outcome  models.Outcome
 }
 
 func newRegistration(v *Visit) *registration {
-	f := &registration{Visit: v}
-	f.then = f.challenge
+	f := &registration{}
+	f.Visit = v
+	f.then, f.prove, f.refuse = f.begin, f.proved, f.deny
 	return f
 }
 
-func (f *registration) next(ctx context.Context) (*models.Request, error) {
-	if f.then == nil {
-		return nil, nil
-	}
-	step := f.then
-	f.then = nil
-	return step(ctx)
-}
-
-func (f *registration) answer(ctx context.Context, reply models.Reply) error {
-	if f.take == nil {
-		return nil
-	}
-	take := f.take
-	f.take = nil
-	return take(ctx, reply)
-}
-
-// broke leaves everything to the next Inform: what was committed is confirmed or proved again (resolutions 1).
-func (*registration) broke(context.Context) error { return nil }
-
-// tell ends the flow with an outcome.
-func (f *registration) tell(outcome models.Outcome) {
-	f.then = func(context.Context) (*models.Request, error) {
-		return &models.Request{Method: models.SetParameterValues, Outcome: &outcome}, nil
-	}
+// deny ends the flow with a refusal.
+func (f *registration) deny(_ context.Context, outcome models.Outcome) error {
+	f.tell(outcome)
+	return nil
 }
 
 // failed ends the flow with Status 50, unless the error is one that the HTTP door answers with 503.
@@ -77,31 +50,54 @@ func (f *registration) failed(ctx context.Context, err error) error {
 	return nil
 }
 
-// challenge checks what the Inform says and sends the challenge; unknown numbers get one too, so that nobody learns which numbers exist.
-func (f *registration) challenge(ctx context.Context) (*models.Request, error) {
-	request, err := f.tryChallenge(ctx)
-	if err != nil {
-		if err := f.failed(ctx, err); err != nil {
-			return nil, err
+// begin checks what the Inform says and takes the first step of the client's way.
+func (f *registration) begin(ctx context.Context) (*models.Request, error) {
+	if wrong := f.parse(); wrong != "" {
+		if err := f.noteMalformed(ctx, wrong); err != nil {
+			return nil, f.failed(ctx, err)
 		}
-		return f.next(ctx)
+		return nil, f.deny(ctx, malformed(wrong))
+	}
+	request, err := f.way.begin(f, ctx)
+	if err != nil {
+		return nil, f.failed(ctx, err)
 	}
 	return request, nil
 }
 
-func (f *registration) tryChallenge(ctx context.Context) (*models.Request, error) {
-	if wrong := f.parse(); wrong != "" {
-		if wrong == clientTypeName && f.device != nil {
-			if err := f.room.store.InTx(ctx, func(tx *store.Tx) error { return mistyped(tx, f.Visit) }); err != nil {
-				return nil, err
-			}
-		}
-		return f.refuse(malformed(wrong)), nil
+// noteMalformed tells the log of a known device that sends nonsense; strangers are nobody that an event could be about (resolutions 40).
+func (f *registration) noteMalformed(ctx context.Context, wrong string) error {
+	if f.device == nil {
+		return nil
 	}
-	var account models.ID
-	var refusal *models.Outcome
-	err := f.room.store.View(ctx, func(tx *store.Tx) error {
-		a, err := accounts.ForNumber(tx, f.message.Number)
+	return f.room.store.InTx(ctx, func(tx *store.Tx) error {
+		if wrong == clientTypeName {
+			return mistyped(tx, f.Visit)
+		}
+		return security(tx, "security.malformed", nil, f.device, map[string]any{"parameter": wrong})
+	})
+}
+
+// claimant is the account that the client says it belongs to, held until the commit if locked; nil if there is none, or if several accounts
+// have the mobile number.
+func (f *registration) claimant(tx *store.Tx, locked bool) (a *models.Account, several bool, err error) {
+	switch {
+	case f.way.mobile && locked:
+		return accounts.LockForMDN(tx, f.message.Number)
+	case f.way.mobile:
+		return accounts.ForMDN(tx, f.message.Number)
+	case locked:
+		a, err = accounts.LockForNumber(tx, f.message.Number)
+	default:
+		a, err = accounts.ForNumber(tx, f.message.Number)
+	}
+	return a, false, err
+}
+
+// locked tells whether the number is locked for the device, or the device for everything; account is whose number it is.
+func (f *registration) locked(ctx context.Context) (account models.ID, refusal *models.Outcome, err error) {
+	err = f.room.store.View(ctx, func(tx *store.Tx) error {
+		a, _, err := f.claimant(tx, false)
 		if err != nil {
 			return err
 		}
@@ -112,112 +108,7 @@ func (f *registration) tryChallenge(ctx context.Context) (*models.Request, error
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if refusal != nil {
-		return f.refuse(*refusal), nil
-	}
-	random, rounds, err := f.room.Passwords.Salt(ctx, f.message.Number, account)
-	if err != nil {
-		return nil, err
-	}
-	nonce := make([]byte, 16)
-	_, _ = rand.Read(nonce) // never fails (crypto/rand)
-	f.message.ServerNonce = hex.EncodeToString(nonce)
-	f.challenged = f.room.clock.Now()
-	f.take = f.ready
-	return &models.Request{
-		Method: models.SetParameterValues,
-		Values: []models.Value{
-			{Name: serverNonce, Value: f.message.ServerNonce},
-			{Name: salt, Value: hex.EncodeToString(random)},
-			{Name: iterations, Value: strconv.Itoa(rounds)},
-			{Name: challengeTTL, Value: strconv.Itoa(int(f.room.config.ChallengeTTL.Seconds()))},
-		},
-		Outcome: &models.Outcome{Result: models.ResultPending, Delivery: models.DeliveryInitial},
-	}, nil
-}
-
-func (f *registration) refuse(outcome models.Outcome) *models.Request {
-	return &models.Request{Method: models.SetParameterValues, Outcome: &outcome}
-}
-
-// parse reads the Inform; it names the first parameter that is missing, malformed or of a kind that this platform does not play.
-func (f *registration) parse() (wrong string) {
-	claimed, known := models.ClientTypeOf(f.in.Claimed)
-	t := f.clientType()
-	number, numberOK := f.room.config.Plan.Normalise(f.in.Get(userName))
-	session := f.in.Get(loginSessionID)
-	switch {
-	case !known, claimed != t, t != models.PC:
-		return clientTypeName
-	case !numberOK:
-		return userName
-	case f.in.Get(mode) != "challenge":
-		return mode
-	case f.in.Get(algorithm) != models.ProofAlgorithm:
-		return algorithm
-	case f.in.Get(purpose) != string(models.ToRegister):
-		return purpose
-	case !isHex(f.in.Get(clientNonce), 32):
-		return clientNonce
-	case session == "", len(session) > maxLoginSessionID:
-		return loginSessionID
-	}
-	f.message = models.AuthMessage{
-		Purpose: models.ToRegister, Number: number, DeviceKey: f.in.Key, ClientType: t, ClientNonce: strings.ToLower(f.in.Get(clientNonce)),
-	}
-	return ""
-}
-
-// ready follows the challenge. A client that refuses it cannot prove anything.
-func (f *registration) ready(_ context.Context, reply models.Reply) error {
-	if reply.Fault != nil {
-		f.tell(denied(models.ResultChallengeInvalid))
-		return nil
-	}
-	f.then = f.ask
-	return nil
-}
-
-func (f *registration) ask(context.Context) (*models.Request, error) {
-	f.take = f.prove
-	return &models.Request{Method: models.GetParameterValues, Names: []string{proof, timestamp, clientNonce}}, nil
-}
-
-// maxTimestamp bounds AU.Timestamp, string(20) in the book, with room for fractions of a second.
-const maxTimestamp = 32
-
-// prove takes the proof. What it covers must be what was asked, in this session and in time.
-func (f *registration) prove(ctx context.Context, reply models.Reply) error {
-	if reply.Fault != nil {
-		f.tell(denied(models.ResultChallengeInvalid))
-		return nil
-	}
-	given := map[string]string{}
-	for _, v := range reply.Values {
-		given[v.Name] = v.Value
-	}
-	if given[proof] == "" && !f.askedAgain {
-		f.askedAgain = true
-		f.then = f.ask
-		return nil
-	}
-	late := f.room.clock.Now().Sub(f.challenged) > f.room.config.ChallengeTTL
-	if given[proof] == "" || late || !strings.EqualFold(given[clientNonce], f.message.ClientNonce) {
-		f.tell(denied(models.ResultChallengeInvalid))
-		return nil
-	}
-	f.message.Timestamp = given[timestamp]
-	if f.message.Timestamp == "" || len(f.message.Timestamp) > maxTimestamp {
-		f.tell(malformed(timestamp))
-		return nil
-	}
-	if err := f.authenticate(ctx, given[proof]); err != nil {
-		return f.failed(ctx, err)
-	}
-	return nil
+	return account, refusal, err
 }
 
 // deliver sends everything at once: the platform's proof, the credentials and the configuration.
@@ -266,8 +157,11 @@ func (f *registration) rejected(ctx context.Context, fault models.Fault) error {
 			return security(tx, "security.server_proof_rejected", nil, f.device, map[string]any{"fault": fault.Code})
 		})
 	}
-	if f.delivery == nil {
+	switch {
+	case f.outcome.Result == models.ResultAlreadyDone:
 		return f.instead(ctx)
+	case f.delivery == nil:
+		return f.deny(ctx, denied(f.outcome.Result))
 	}
 	var retry *configuration.Delivery
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {

@@ -60,7 +60,7 @@ func each(t *testing.T, change func(*clients.Config), f func(h *house)) {
 		quick := passwords.Defaults()
 		quick.Iterations = 10_000
 		passwordRoom := passwords.New(s, clock, quick)
-		c := clients.Config{Plan: models.NumberPlan{Country: "86", Area: "21"}, AntiEnumeration: true, ChallengeTTL: 60e9, RetryAfter: 60, Policy: bindings.DefaultPolicy()}
+		c := clients.Config{Plan: models.NumberPlan{Country: "86", Area: "21"}, AntiEnumeration: true, ChallengeTTL: 60e9, RetryAfter: 60, Policy: bindings.DefaultPolicy(), Ways: clients.Ways{Challenge: true}}
 		if change != nil {
 			change(&c)
 		}

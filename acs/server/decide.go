@@ -49,7 +49,7 @@ func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruli
 		return ruling{}, err
 	}
 	r := ruling{device: d, stranger: !known(d)}
-	if a.state == absent {
+	if a.state == absent || s.takeLogin(a, in) {
 		r.claimed = true
 		generic := in.ClientType == models.Generic
 		if d != nil && d.ClientType != "" {

@@ -156,6 +156,60 @@ func TestIdentityMismatch(t *testing.T) {
 	}
 }
 
+// A client of old says number and password of its account as HTTP Basic, which is no claim to be another device (i4.md C.2.5).
+func TestLegacyLogin(t *testing.T) {
+	t.Parallel()
+	legacy := func(c *Config) { c.LegacyBasic = true }
+	mode := func(name, value string) func(*cwmp.Inform) {
+		return func(in *cwmp.Inform) {
+			in.Parameters = append(in.Parameters, cwmp.ParameterValue{Name: "Device.X_CT-COM_UserInfo." + name, Type: "xsd:string", Value: value})
+		}
+	}
+	for name, c := range map[string]struct {
+		set      func(*Config)
+		event    string
+		username string
+		change   func(*cwmp.Inform)
+		status   int
+		password string
+	}{
+		"number and password":     {legacy, "X CT-COM REGISTER", "02162345678", nil, 200, "secret"},
+		"mode plain":              {legacy, "X CT-COM REGISTER", "+86 (21) 6234-5678", mode("Auth.Mode", "plain"), 200, "secret"},
+		"switched off":            {func(*Config) {}, "X CT-COM REGISTER", "02162345678", nil, 401, ""},
+		"no number":               {legacy, "X CT-COM REGISTER", "00005E-IMSPC-2", nil, 401, ""},
+		"another mode":            {legacy, "X CT-COM REGISTER", "02162345678", mode("Auth.Mode", "challenge"), 401, ""},
+		"a password of its own":   {legacy, "X CT-COM REGISTER", "02162345678", mode("Password", "other"), 401, ""},
+		"another event":           {legacy, "1 BOOT", "02162345678", nil, 401, ""},
+		"the device's own, wrong": {legacy, "X CT-COM REGISTER", "00005E-IMSPC-1", nil, 401, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, lab, c.set)
+			m := inform("1", c.event)
+			d.know(m)
+			if c.change != nil {
+				c.change(m)
+			}
+			a := d.client().send(m, func(r *http.Request) { r.SetBasicAuth(c.username, "secret") })
+			if a.StatusCode != c.status {
+				t.Fatalf("status %d, want %d", a.StatusCode, c.status)
+			}
+			if c.status != 200 {
+				return
+			}
+			got := d.clients.last(t)
+			if got.trust != models.L0 || got.in.Get("ui.userName") != c.username || got.in.Get("ui.password") != c.password || !got.in.Values["ui.password"].Secret {
+				t.Errorf("arrived with %v, %v", got.trust, got.in.Values)
+			}
+			for _, raw := range got.in.Raw {
+				if raw.Value == c.password {
+					t.Errorf("%s holds the password", raw.Name)
+				}
+			}
+		})
+	}
+}
+
 // Basic is taken within TLS or in lab mode only, and never offered (resolutions 3).
 func TestBasicWithoutTLS(t *testing.T) {
 	t.Parallel()

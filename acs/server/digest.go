@@ -32,7 +32,8 @@ const (
 type attempt struct {
 	state    state
 	username string
-	tries    int // challenges that its session had refused before the one that this answers
+	password models.Secret // of Basic
+	tries    int           // challenges that its session had refused before the one that this answers
 	matches  func(models.HA1) bool
 	// consume takes the nonce count once the attempt matched; false if it was used meanwhile.
 	consume func() bool
@@ -65,7 +66,7 @@ func (s *Server) basic(r *http.Request, a authorization) attempt {
 		return attempt{state: wrong}
 	}
 	given := devices.HA1Of(username, models.Secret(password))
-	return attempt{state: usable, username: username,
+	return attempt{state: usable, username: username, password: models.Secret(password),
 		matches: func(ha1 models.HA1) bool { return equal(given.SHA256, ha1.SHA256) },
 		consume: func() bool { return true },
 	}

@@ -37,6 +37,9 @@ type Config struct {
 	// SHA256 offers SHA-256 behind MD5 (i4.http.digest.sha256).
 	SHA256 bool
 
+	// LegacyBasic takes HTTP Basic with the number and password of an account for those parameters of a REGISTER (i4.md C.2.5).
+	LegacyBasic bool
+
 	// RetryAfter is the least that a 503 tells to wait; the most is three times that. 10 s if zero.
 	RetryAfter time.Duration
 	// Blocked tells whether too many wrong proofs came from an IP address (i4.md C.3); nil: never.

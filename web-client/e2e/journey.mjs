@@ -107,6 +107,43 @@ async function resolvesConflict() {
   await page.getByRole("heading", { name: "王大明" }).waitFor();
 }
 
+/** A customer who did not pay, paid, and has forgotten the password. */
+async function caresForCustomer() {
+  const dialogue = page.getByRole("dialog");
+  const act = async (name, fill = () => {}) => {
+    await button(name).click();
+    await fill();
+    await dialogue.getByRole("button", { name }).click();
+    await dialogue.waitFor({ state: "hidden" });
+  };
+  await act("停机", async () => {
+    await dialogue.getByRole("button", { name: "停机" }).click();
+    await dialogue.getByText("请填写此项").waitFor(); // a suspension has a reason
+    await dialogue.getByLabel("原因").click();
+    await page.getByTitle("欠费").click();
+    await page.locator(".ant-select-dropdown").waitFor({ state: "hidden" });
+    await dialogue.getByLabel("备注").fill("两期未缴");
+    await picture("suspend");
+  });
+  await page.getByText("account.suspended").waitFor();
+  await page.getByText("两期未缴").waitFor();
+  await picture("suspended");
+  await act("复机");
+  await page.getByText("account.resumed").waitFor();
+  await act("重置密码");
+  await page.getByText("密码短信已排队，发往 +").waitFor();
+  await page.locator("tr", { hasText: "登录密码" }).getByText("已送达").waitFor();
+  await page.getByText("client.reauth_required").waitFor();
+  await picture("care");
+  await button("销户").click();
+  await dialogue.getByLabel("请输入外部编号").fill("e2e-2");
+  await dialogue.getByRole("button", { name: "销户" }).click();
+  await dialogue.getByText("与此账户的外部编号或号码不一致").waitFor(); // closing is never one click
+  await picture("close");
+  await dialogue.getByRole("button", { name: "取消" }).click();
+  await dialogue.waitFor({ state: "hidden" });
+}
+
 async function followsEvents() {
   await visit("实时事件");
   await page.locator("[data-live=live]").waitFor();
@@ -144,7 +181,7 @@ async function signsOut() {
 }
 
 try {
-  for (const step of [signsIn, provisions, watchesClientComeOnline, runsTask, resolvesConflict, followsEvents, readsEnglish, signsOut]) {
+  for (const step of [signsIn, provisions, watchesClientComeOnline, runsTask, resolvesConflict, caresForCustomer, followsEvents, readsEnglish, signsOut]) {
     try {
       await step();
     } catch (error) {

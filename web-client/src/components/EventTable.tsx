@@ -46,7 +46,7 @@ export function EventTable({ events, empty, without }: Props) {
       columns={[
         { title: t.time, key: "at", width: 160, render: (_, e) => <Time at={e.occurredAt} /> },
         { title: t.type, key: "type", width: 150, render: (_, e) => <Tag variant="filled">{words.eventType[e.type]}</Tag> },
-        { title: t.what, key: "code", width: 200, render: (_, e) => <span className="mono">{String(payloadOf(e)["code"] ?? "")}</span> },
+        { title: t.what, key: "code", width: 200, render: (_, e) => <Code code={String(payloadOf(e)["code"] ?? "")} /> },
         ...(without === "account" ? [] : [{
           title: t.account, key: "account", render: (_: unknown, e: EventPartsFragment) => e.accountId && <Link href={`/accounts/${e.accountId}`}>{e.accountExternalId ?? e.accountId}</Link>,
         }]),
@@ -58,4 +58,10 @@ export function EventTable({ events, empty, without }: Props) {
       ]}
     />
   );
+}
+
+/** What happened in words, where there are any, and by the name that the documents give it. */
+function Code({ code }: { readonly code: string }) {
+  const said: Readonly<Record<string, string | undefined>> = useWords().eventCode;
+  return <>{said[code] && <>{said[code]} </>}<span className={said[code] ? "mono quiet" : "mono"}>{code}</span></>;
 }

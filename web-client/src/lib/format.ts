@@ -15,3 +15,13 @@ export function formatJSON(value: unknown): string {
     .map(([key, v]) => `${key}=${typeof v === "object" && v !== null ? JSON.stringify(v) : String(v)}`)
     .join("  ");
 }
+
+type Actor = { readonly username: string } | { readonly clientId: string } | { readonly component: string } | Record<never, never>;
+
+/** Who did something; a device has no name. */
+export function actorName(by: Actor | null): string | null {
+  if (by === null) return null;
+  if ("username" in by) return by.username;
+  if ("clientId" in by) return by.clientId;
+  return "component" in by ? by.component : null;
+}

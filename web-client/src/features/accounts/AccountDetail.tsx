@@ -1,23 +1,18 @@
-import { CheckCircleOutlined, EditOutlined } from "@ant-design/icons";
-import { App, Button, Popconfirm, Space, Table } from "antd";
-import { useState } from "react";
+import { Table } from "antd";
 import { Link } from "wouter";
-import { useMutation, useQuery } from "urql";
+import { useQuery } from "urql";
 import { Missing } from "../../app/Shell";
-import { describe } from "../../components/Failure";
 import { History } from "../../components/History";
 import { Facts, Page, Panel } from "../../components/Page";
 import { Nothing, Result } from "../../components/Result";
 import { State } from "../../components/State";
 import { Time } from "../../components/Time";
-import { AccountDocument, ActivateAccountDocument } from "../../lib/documents";
+import { AccountDocument } from "../../lib/documents";
 import type { AccountQuery } from "../../lib/documents";
-import { sentence } from "../../lib/fields";
-import { formatJSON } from "../../lib/format";
+import { actorName, formatJSON } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
-import { useIdempotencyKey } from "../../lib/random";
 import { useMay } from "../../lib/rights";
-import { AccountModify } from "./AccountModify";
+import { AccountActions } from "./AccountActions";
 
 type Account = NonNullable<AccountQuery["account"]>;
 
@@ -33,7 +28,7 @@ export default function AccountDetail({ id }: { readonly id: string }) {
           title={account.displayName ?? account.msisdn}
           mark={<State of="accountState" value={account.state} />}
           crumb={<><Link href="/accounts">{words.accounts.title}</Link> / <span className="mono">{account.externalId}</span></>}
-          actions={may("ACCOUNT_WRITE") && account.state !== "TERMINATED" && <Actions account={account} />}
+          actions={<AccountActions account={account} onRefused={again} />}
         >
           <div className="columns"><Identity account={account} /><Standing account={account} /></div>
           {account.bindings && <Bindings list={account.bindings.nodes} />}
@@ -42,32 +37,6 @@ export default function AccountDetail({ id }: { readonly id: string }) {
         </Page>
       ))}
     </Result>
-  );
-}
-
-function Actions({ account }: { readonly account: Account }) {
-  const words = useWords();
-  const t = words.accounts;
-  const { message } = App.useApp();
-  const [modifying, setModifying] = useState(false);
-  const [, activate] = useMutation(ActivateAccountDocument);
-  const keyFor = useIdempotencyKey();
-  const run = async () => {
-    const input = { account: { id: account.id }, expectedVersion: account.version };
-    const { data, error } = await activate({ input: { ...input, idempotencyKey: keyFor(input) } });
-    const refusals = data?.activateAccount.userErrors ?? [];
-    if (error) void message.error(describe(words, error));
-    else if (refusals.length > 0) void message.error(refusals.map((r) => sentence(r, words)).join("; "));
-    else void message.success(t.activated);
-  };
-  return (
-    <Space>
-      {account.state === "PENDING" && (
-        <Popconfirm title={t.activateConfirm} onConfirm={run}><Button icon={<CheckCircleOutlined aria-hidden />}>{t.activateAction}</Button></Popconfirm>
-      )}
-      <Button type="primary" icon={<EditOutlined aria-hidden />} onClick={() => setModifying(true)}>{t.modify}</Button>
-      <AccountModify account={account} open={modifying} onClose={() => setModifying(false)} />
-    </Space>
   );
 }
 
@@ -99,10 +68,12 @@ function Standing({ account }: { readonly account: Account }) {
     <Panel title={`${t.stateSection} · ${t.serviceSection}`}>
       <Facts rows={[
         [t.state, <State of="accountState" value={account.state} />],
-        [t.stateReason, account.stateReason],
+        account.suspensions.length > 0 ? [t.suspensions, <Suspensions list={account.suspensions} />] : [t.stateReason, account.stateReason],
         [t.stateChangedAt, <Time at={account.stateChangedAt} />],
+        ...(account.terminatedAt ? [[t.terminatedAt, <Time at={account.terminatedAt} />] as const] : []),
         [t.passwordState, <State of="passwordState" value={account.passwordState} />],
         ...(account.lockedUntil ? [[t.lockedUntil, <Time at={account.lockedUntil} />] as const] : []),
+        [words.devices.reauth, account.reauthRequired ? words.yes : words.no],
         [t.sipSecretSource, words.sipSecretSource[account.sipSecretSource]],
         [t.clientTypes, account.clientTypes.map((c) => words.clientType[c]).join(" · ")],
         [t.maxDevices, account.maxDevices],
@@ -118,6 +89,16 @@ function Standing({ account }: { readonly account: Account }) {
       ]} />
     </Panel>
   );
+}
+
+function Suspensions({ list }: { readonly list: Account["suspensions"] }) {
+  const words = useWords();
+  return list.map((s) => (
+    <div key={s.reason}>
+      {words.suspendReason[s.reason]} <span className="quiet">· <Time at={s.since} /> {s.by && `· ${actorName(s.by)}`}</span>
+      {s.note && <div className="quiet">{s.note}</div>}
+    </div>
+  ));
 }
 
 function Bindings({ list }: { readonly list: NonNullable<Account["bindings"]>["nodes"] }) {

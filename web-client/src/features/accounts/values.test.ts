@@ -3,9 +3,9 @@ import type { AccountPartsFragment } from "../../lib/documents";
 import { modifyInput, provisionInput, valuesOf } from "./values";
 
 const account: AccountPartsFragment = {
-  id: "A", version: 7, createdAt: "", updatedAt: "", externalId: "s-1", state: "ACTIVE", stateReason: null, stateChangedAt: "", msisdn: "+8621****0001",
+  id: "A", version: 7, createdAt: "", updatedAt: "", externalId: "s-1", state: "ACTIVE", stateReason: null, stateChangedAt: "", suspensions: [], terminatedAt: null, msisdn: "+8621****0001",
   impi: "a@ims.example.net", impu: ["sip:a@ims.example.net", "tel:+862160000001"], displayName: "王**", region: "pudong", sipSecretSource: "BSS",
-  boundMobile: "+86138****0001", imsi: null, broadbandAccount: null, screenSerial: null, clientTypes: ["PC"], passwordState: "SET", lockedUntil: null,
+  boundMobile: "+86138****0001", imsi: null, broadbandAccount: null, screenSerial: null, clientTypes: ["PC"], passwordState: "SET", lockedUntil: null, reauthRequired: false,
   services: [{ code: "VOICE", enabled: true, parameters: { "voice.dtmfMethod": "RFC2833" } }, { code: "VIDEO", enabled: false, parameters: null }], maxDevices: 4,
 };
 

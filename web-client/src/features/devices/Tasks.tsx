@@ -8,6 +8,7 @@ import { State } from "../../components/State";
 import { Time } from "../../components/Time";
 import { DeviceTasksDocument } from "../../lib/documents";
 import type { DeviceTasksQuery, TaskState } from "../../lib/documents";
+import { actorName } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { TaskForm } from "./TaskForm";
@@ -64,7 +65,7 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
                 { title: t.taskCreated, key: "created", render: (_, task) => <Time at={task.createdAt} /> },
                 { title: t.taskDone, key: "done", render: (_, task) => <Time at={task.completedAt} /> },
                 { title: t.expires, key: "expires", render: (_, task) => <Time at={task.expiresAt} /> },
-                { title: t.by, key: "by", render: (_, task) => creator(task) },
+                { title: t.by, key: "by", render: (_, task) => actorName(task.createdBy) },
               ]}
             />
             <div className="pager">
@@ -80,13 +81,6 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
       <TaskForm device={id} open={creating} onClose={() => setCreating(false)} onDone={again} />
     </Panel>
   );
-}
-
-function creator({ createdBy: by }: Task) {
-  if (!by) return null;
-  if ("username" in by) return by.username;
-  if ("clientId" in by) return by.clientId;
-  return "component" in by ? by.component : null;
 }
 
 function Outcome({ task }: { readonly task: Task }) {

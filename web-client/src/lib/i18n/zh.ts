@@ -1,7 +1,8 @@
 import type {
   AccountState, BindingMethod, BindingState, ClientType, ConfigurationState, EventType, PasswordState, Reachability, SipSecretSource, SmsPurpose, SmsState,
-  TaskKind, TaskState, UserErrorCode,
+  SuspendReason, TaskKind, TaskState, UserErrorCode,
 } from "../documents";
+import type { Asked } from "../../features/accounts/actions";
 import type { LiveState } from "../live";
 
 // The words of this client in Chinese; their shape is the dictionary that every other language must fill.
@@ -136,9 +137,20 @@ export const zh = {
     created: "账户已开通",
     saved: "修改已保存",
     nothingChanged: "没有需要保存的修改",
-    activateAction: "激活",
-    activated: "账户已激活",
-    activateConfirm: "确定激活此账户？",
+    suspensions: "停机原因",
+    addReason: "追加停机原因",
+    terminatedAt: "销户时间",
+    note: "备注",
+    noteHelp: "记入审计日志，请勿填写个人信息",
+    everyReason: "全部可解除的原因",
+    guardedReasons: "欺诈和监管要求只能由设置者或安全管理员解除。",
+    stillSuspended: (reasons: string) => `账户仍因以下原因停机：${reasons}`,
+    noMobile: "账户没有绑定手机，无法发送短信。",
+    smsQueued: (to: string) => `密码短信已排队，发往 ${to}`,
+    reauthenticate: "已用密码登录的终端须重新认证",
+    reauthenticateHelp: "不勾选时，已登录的终端继续使用；密码可能泄露时请勾选。",
+    typeName: "请输入外部编号或完整号码以确认",
+    typeNameRule: "与此账户的外部编号或号码不一致",
     openExisting: "打开已存在的账户",
     conflictTitle: "此账户刚被他人修改",
     conflict: (version: number) => `已载入最新内容（版本 ${version}），您的修改仍保留在表单中，请核对后再次保存。`,
@@ -187,6 +199,16 @@ export const zh = {
     skew: "时钟偏差",
     seconds: (n: number) => `${n} 秒`,
     login: "登录时间",
+    logout: "退出时间",
+    logoutReason: "退出原因",
+    history: "在线记录",
+    noHistory: "没有在线状态变化",
+    since: "变化时间",
+    previousState: "此前状态",
+    lasted: "此前持续",
+    reason: "原因",
+    loginSession: "登录会话",
+    duration: (days: number, clock: string) => (days > 0 ? `${days} 天 ${clock}` : clock),
     stock: "库存状态",
     desiredKey: "目标配置",
     appliedKey: "已生效配置",
@@ -257,6 +279,20 @@ export const zh = {
     shown: (n: number) => `显示最近 ${n} 条`,
   },
   accountState: { PENDING: "待激活", ACTIVE: "正常", SUSPENDED: "停机", TERMINATED: "已销户" } satisfies Record<AccountState, string> as Record<AccountState, string>,
+  suspendReason: {
+    CUSTOMER_REQUEST: "用户申请", NON_PAYMENT: "欠费", FRAUD: "欺诈", REGULATORY: "监管要求", MAINTENANCE: "维护",
+  } satisfies Record<SuspendReason, string> as Record<SuspendReason, string>,
+  accountAction: {
+    activate: { name: "激活", does: "账户变为正常，用户即可登录。", done: "账户已激活" },
+    resetPassword: { name: "重置密码", does: "现有登录密码全部作废，一次性密码以短信发往绑定手机。", done: "密码已重置" },
+    unlock: { name: "解锁", does: "解除账户及其终端因多次认证失败造成的锁定，密码不变。", done: "账户已解锁" },
+    endLogins: { name: "强制下线", does: "结束账户所有终端的当前登录，终端须重新认证后才能使用业务。", done: "登录已结束，终端须重新认证" },
+    suspend: { name: "停机", does: "账户立即停机，终端在下次会话时停用线路。可以同时有多个停机原因。", done: "账户已停机" },
+    resume: { name: "复机", does: "解除停机原因；全部解除后账户恢复正常，终端在下次会话时恢复业务。", done: "账户已复机" },
+    terminate: {
+      name: "销户", does: "销户不可撤销：终端在下次会话时停用并解绑，一次性密码删除，号码和公共标识可供其他账户使用。", done: "账户已销户",
+    },
+  } satisfies Record<Asked, { name: string; does: string; done: string }> as Record<Asked, { name: string; does: string; done: string }>,
   clientType: { PC: "PC 客户端", MOBILE: "手机客户端", MAGIC_SCREEN: "魔屏", GENERIC: "通用终端" } satisfies Record<ClientType, string> as Record<ClientType, string>,
   passwordState: { NONE: "未设置", ONE_TIME: "一次性密码", SET: "已设置", LOCKED: "已锁定" } satisfies Record<PasswordState, string> as Record<PasswordState, string>,
   sipSecretSource: { BSS: "BSS 下发", ADAPTER: "外部系统", GENERATED: "平台生成", NONE: "缺失" } satisfies Record<SipSecretSource, string> as Record<SipSecretSource, string>,
@@ -285,6 +321,30 @@ export const zh = {
     TASK_STATE_CHANGED: "任务状态", SMS_STATE_CHANGED: "短信状态", PASSWORD_CHANGED: "密码", CONFIGURATION_CHANGED: "配置", SECURITY: "安全",
     ALARM_RAISED: "告警产生", ALARM_CLEARED: "告警恢复",
   } satisfies Record<EventType, string> as Record<EventType, string>,
+  /** Why a client went offline or a login ended, as the client or the platform wrote it. */
+  offlineReason: {
+    UserExit: "用户退出", SystemShutdown: "系统关机", AccountSwitch: "切换账号", Kicked: "被平台强制下线", NetworkLost: "网络中断", Upgrade: "升级",
+    HeartbeatLost: "心跳丢失",
+  },
+  eventCode: {
+    "account.created": "账户已创建", "account.changed": "账户已修改", "account.activated": "账户已激活", "account.suspended": "账户已停机",
+    "account.resumed": "账户已复机", "account.terminated": "账户已销户",
+    "client.bound": "终端已绑定", "client.rebound": "终端已重新绑定", "client.unbound": "终端已解绑", "client.suspended": "绑定已暂停", "client.resumed": "绑定已恢复",
+    "client.authenticated": "终端认证通过", "mobile.identified": "手机号码识别通过", "client.logoff_stale": "过期的下线通知，已忽略",
+    "client.bootstrap": "终端初始化", "client.value_changed": "参数变更上报", "client.online": "终端上线", "client.offline": "终端离线",
+    "client.reauth_required": "终端须重新认证", "device.registered": "终端已登记",
+    "password.requested": "已申请一次性密码", "password.changed": "密码已修改", "password.unlocked": "锁定已解除",
+    "sms.queued": "短信已排队", "sms.submitted": "短信已提交", "sms.delivered": "短信已送达", "sms.failed": "短信发送失败",
+    "task.pending": "任务等待终端", "task.sent": "任务已发送", "task.acknowledged": "任务已确认", "task.succeeded": "任务成功", "task.failed": "任务失败",
+    "task.expired": "任务已过期", "task.cancelled": "任务已取消",
+    "config.pending": "配置待下发", "config.applied": "配置已生效", "config.failed": "配置失败",
+    "security.auth_failed": "认证失败", "security.locked": "已锁定", "security.rate_limited": "请求过于频繁", "security.challenge_invalid": "认证挑战无效",
+    "security.password_rejected": "新密码被拒绝", "security.malformed": "请求格式错误", "security.server_proof_rejected": "终端不认可平台证明",
+    "security.foreign_number": "号码与绑定账户不符", "security.network_id_failed": "网络号码识别失败", "security.imsi_mismatch": "IMSI 不一致",
+    "security.sim_changed": "SIM 卡已更换", "security.register_refused": "终端登记被拒绝", "security.device_conflict": "超过终端数限制",
+    "security.client_type_mismatch": "终端类型不一致", "security.identity_mismatch": "终端标识不一致",
+    "presence.mass_expiry_suspected": "疑似大面积离线",
+  },
 };
 
 export type Dictionary = typeof zh;

@@ -72,8 +72,9 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 	if f.epoch != 0 && (f.configured || f.device.AccountID.IsZero()) {
 		return nil, nil
 	}
+	withheld := false
 	err = f.room.store.InTx(ctx, func(tx *store.Tx) error {
-		f.delivery, f.own, f.outcome = nil, nil, nil
+		f.delivery, f.own, f.outcome, withheld = nil, nil, nil, false
 		left, err := f.begin(tx)
 		if err != nil || left || f.device.AccountID.IsZero() {
 			return err
@@ -82,13 +83,18 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 		if err != nil || delivery == nil {
 			return err
 		}
+		outcome, err := f.standing(tx, delivery)
+		if err != nil {
+			return err
+		}
+		// What a suspended or closed account takes away is delivered all the same.
+		if withheld = f.device.MustChangePassword && (outcome == nil || outcome.Result == models.ResultOK); withheld {
+			return nil
+		}
 		if err := f.room.Configuration.Sent(tx, f.device, f.epoch, delivery); err != nil {
 			return err
 		}
-		f.delivery = delivery
-		if f.outcome, err = f.standing(tx, delivery); err != nil {
-			return err
-		}
+		f.delivery, f.outcome = delivery, outcome
 		return f.renew(tx)
 	})
 	switch {
@@ -97,6 +103,9 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 		return nil, nil
 	case err != nil:
 		return nil, err
+	case withheld && !f.in.Has(models.EventChangePassword): // whose own answer it has heard already
+		f.configured = true
+		return &models.Request{Method: models.SetParameterValues, Outcome: &models.Outcome{Result: models.ResultMustChangePassword, Delivery: models.DeliveryDone}}, nil
 	case f.delivery == nil:
 		f.configured = true
 		return nil, nil

@@ -301,6 +301,20 @@ func (s *Centre) Deliver(m *smpp.SM) (smpp.Status, error) {
 
 // Ask sends any request on a bound connection and returns the status of the response.
 func (s *Centre) Ask(p smpp.PDU) (smpp.Status, error) {
+	answer, err := s.Send(p)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case status := <-answer:
+		return status, nil
+	case <-time.After(10 * time.Second):
+		return 0, errors.New("no answer within 10 s")
+	}
+}
+
+// Send is Ask that does not wait for the response.
+func (s *Centre) Send(p smpp.PDU) (<-chan smpp.Status, error) {
 	answer := make(chan smpp.Status, 1)
 	s.mu.Lock()
 	var c *connection
@@ -314,17 +328,9 @@ func (s *Centre) Ask(p smpp.PDU) (smpp.Status, error) {
 	s.replies[p.Sequence] = answer
 	s.mu.Unlock()
 	if c == nil {
-		return 0, ErrNotBound
+		return nil, ErrNotBound
 	}
-	if err := c.write(p); err != nil {
-		return 0, err
-	}
-	select {
-	case status := <-answer:
-		return status, nil
-	case <-time.After(10 * time.Second):
-		return 0, errors.New("no answer within 10 s")
-	}
+	return answer, c.write(p)
 }
 
 // Raw writes octets on every bound connection.

@@ -25,6 +25,9 @@ type Subject struct {
 	ID   ID   `gorm:"column:subject_id"`
 }
 
+// Platform is the constant subject of events about the platform itself.
+var Platform = Subject{Kind: KindPlatform, ID: ID{15: 1}}
+
 // EventType is the type of a committed change.
 type EventType string
 

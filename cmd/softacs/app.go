@@ -178,7 +178,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 // runLoops starts what works in the background until endLoops.
 func (a *app) runLoops(ctx context.Context) {
 	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.clean, a.acs.Run} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.clean, a.acs.Run} {
 		a.background.Go(func() { loop(ctx) })
 	}
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
@@ -205,6 +205,9 @@ func (a *app) clean(ctx context.Context) {
 		}
 		if err := a.log.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up old idempotency keys", "error", err)
+		}
+		if err := a.devices.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up old presence history", "error", err)
 		}
 	}
 }

@@ -82,6 +82,7 @@ const scrapeTime = 5 * time.Second
 // Collect reads the counters of the rooms and the lengths of the queues in the database.
 func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.sessions(out)
+	s.presence(out)
 	s.shortMessages(out)
 	s.certificates.collect(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)

@@ -18,28 +18,12 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/clients"
 	"github.com/softacs/softacs/models/configuration"
-	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/passwords"
 )
 
 // What each room is built with, read from the configuration and the profile.
 
 var clientTypes = []models.ClientType{models.PC, models.Mobile, models.MagicScreen, models.Generic}
-
-// devicesConfig is how devices are expected to be heard of; complete has checked it.
-func devicesConfig(c Config, p *i4.Profile) devices.Config {
-	out := devices.Config{Heartbeat: map[models.ClientType]devices.Rhythm{}, Guard: devices.Guard{
-		Percent: c.I4.Presence.MassPercent, Minimum: c.I4.Presence.MassMinimum, Freeze: time.Duration(c.I4.Presence.FreezeMinutes) * time.Minute,
-	}}
-	for t, interval := range heartbeats(c, p) {
-		set := c.I4.Heartbeat[heartbeatKey(t)]
-		out.Heartbeat[t] = devices.Rhythm{Interval: interval, Missed: set.Missed, Grace: time.Duration(set.Grace) * time.Second}
-	}
-	return out
-}
-
-// heartbeatKey is the name of a client type in i4.heartbeat.
-func heartbeatKey(t models.ClientType) string { return cmp.Or(t.Wire(), "Generic") }
 
 func heartbeats(c Config, p *i4.Profile) map[models.ClientType]time.Duration {
 	m := map[models.ClientType]time.Duration{}

@@ -115,7 +115,7 @@ func (r *Room) Flush(ctx context.Context) error {
 		slog.WarnContext(ctx, "presence of devices was not kept", "sightings", dropped)
 	}
 	// One order for all replicas, so that two flushes of the same rows do not deadlock.
-	rows := slices.SortedFunc(maps.Values(taken), func(a, b models.DevicePresence) int { return bytes.Compare(a.DeviceID[:], b.DeviceID[:]) })
+	rows := slices.SortedFunc(maps.Values(taken), byID)
 	for len(rows) > 0 {
 		n := min(len(rows), flushRows)
 		if err := r.store.InTx(ctx, func(tx *store.Tx) error { return savePresence(tx, rows[:n]) }); err != nil {
@@ -130,6 +130,8 @@ func (r *Room) Flush(ctx context.Context) error {
 	}
 	return nil
 }
+
+func byID(a, b models.DevicePresence) int { return bytes.Compare(a.DeviceID[:], b.DeviceID[:]) }
 
 // The newest sighting wins in the database too: another replica may have flushed a later one. A row that is not watched is not simply watched
 // again: a heartbeat may have been on its way while its device was found gone, so the watch has to look at it. last_inform_at comes last

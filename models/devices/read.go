@@ -232,10 +232,7 @@ func (r *Room) reachable(tx *store.Tx, wanted []models.Reachability) *gorm.DB {
 // known by name only.
 func (r *Room) Parameters(ctx context.Context, deviceID models.ID, prefix string, p store.Page) (page store.Slice[models.DeviceParameter], err error) {
 	err = r.store.View(ctx, func(tx *store.Tx) (err error) {
-		q := tx.DB.Model(&models.DeviceParameter{}).Where("device_id = ?", deviceID)
-		if scope := models.ActorFrom(ctx).Scope(models.DeviceRead); !scope.All {
-			q = q.Where("EXISTS (?)", store.InScope(tx.DB.Table("devices").Select("1").Where("id = ?", deviceID), "region", scope))
-		}
+		q := ofDevice(tx, tx.DB.Model(&models.DeviceParameter{}), deviceID)
 		if prefix != "" {
 			q = q.Where("path >= ? AND path < ?", prefix, prefix+"\U0010FFFF")
 		}

@@ -133,7 +133,9 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		return nil, err
 	}
 	a.passwords = passwords.New(s, a.clock, passwordConfig)
-	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountsConfig(c))
+	accountConfig := accountsConfig(c)
+	accountConfig.SMSAvailable = a.sms.Available
+	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountConfig)
 	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err

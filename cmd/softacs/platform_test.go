@@ -198,7 +198,8 @@ func (p *platform) raw(document string, variables object) string {
 func (p *platform) mutate(name, selection string, input object) object {
 	p.t.Helper()
 	inputType := strings.ToUpper(name[:1]) + name[1:] + "Input"
-	if name == "activateAccount" {
+	switch name {
+	case "activateAccount", "resumeAccount", "terminateAccount", "unlockAccount", "endLogins":
 		inputType = "AccountActionInput"
 	}
 	data := p.query(fmt.Sprintf("mutation($input: %s!) { %s(input: $input) { %s replayed userErrors { code message field } } }", inputType, name, selection), object{"input": input})

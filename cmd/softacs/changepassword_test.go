@@ -115,6 +115,31 @@ func TestChangeOneTimePassword(t *testing.T) {
 	})
 }
 
+// With i4.password.mustChangeInitial nobody is served before the one-time password was changed; then the next session brings everything.
+func TestChangePasswordBeforeService(t *testing.T) {
+	eachPlatform(t, func(c *Config) { c.I4.Password.MustChangeInitial = true }, func(t *testing.T, p *platform) {
+		id, msisdn, mobile := p.provision(nil)
+		client := p.quick(msisdn)
+		p.want(0)(client.GetPassword(t.Context()))
+		otp := p.password(mobile, 1)
+		p.want(15)(client.Register(t.Context(), otp))
+		p.done(client.Heartbeat(t.Context()))
+		if client.Get("line.enable") != "Disabled" || client.Get("line.sip.authPassword") != "" || client.Get("managementServer.parameterKey") != "" {
+			t.Errorf("service was delivered before the change: %q", client.Get("managementServer.parameterKey"))
+		}
+		p.want(0)(client.ChangePassword(t.Context(), otp, chosen))
+		if key := client.Get("managementServer.parameterKey"); key != "" {
+			t.Errorf("the change delivered %q", key)
+		}
+		p.done(client.Heartbeat(t.Context()))
+		if client.Get("line.enable") != "Enabled" || client.Get("line.sip.authPassword") == "" || client.Get("managementServer.parameterKey") != "cfg-000000001" {
+			t.Errorf("after the change the client holds %q", client.Get("managementServer.parameterKey"))
+		}
+		p.waitForEvent(id, "CONFIGURATION_CHANGED config.applied APPLIED", 1)
+		p.want(0)(client.Register(t.Context(), chosen))
+	})
+}
+
 // Other devices that came in by a password have to prove the new one.
 func TestChangePasswordOfOtherDevices(t *testing.T) {
 	eachPlatform(t, func(c *Config) { c.I4.Device.Max = map[string]int{"PC": 2} }, func(t *testing.T, p *platform) {

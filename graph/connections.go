@@ -131,6 +131,21 @@ func parameterConnection(items []models.DeviceParameter, cursors []string, next,
 	return c
 }
 
+func presenceConnection(items []models.ReachabilityChange, cursors []string, next, previous bool) *model.PresenceChangeConnection {
+	changes := make([]model.PresenceChange, len(items))
+	for i, c := range items {
+		changes[i] = model.PresenceChange{
+			At: c.At, State: c.State, PreviousState: c.PreviousState, Reason: optional(c.Reason), LoginSessionID: optional(c.LoginSessionID),
+			DurationSeconds: int(c.DurationSeconds),
+		}
+	}
+	c := &model.PresenceChangeConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(changes, cursors, func(cursor string, node *model.PresenceChange) *model.PresenceChangeEdge {
+		return &model.PresenceChangeEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}
+
 // taskConnection expects that the tasks' device will be asked for.
 func taskConnection(ctx context.Context, items []models.Task, cursors []string, next, previous bool) *model.DeviceTaskConnection {
 	for i := range items {

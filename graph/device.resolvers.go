@@ -84,12 +84,17 @@ func (r *deviceResolver) Login(ctx context.Context, obj *models.Device) (*model.
 	if obj.LoginSessionID == "" {
 		return nil, nil
 	}
-	return &model.DeviceLogin{SessionID: obj.LoginSessionID, At: obj.LoginAt}, nil
+	return &model.DeviceLogin{SessionID: obj.LoginSessionID, At: obj.LoginAt, LogoutAt: &obj.LogoutAt, Reason: optional(obj.LogoutReason)}, nil
 }
 
 func (r *deviceResolver) Tasks(ctx context.Context, obj *models.Device, state *models.TaskState, first int, after *string) (*model.DeviceTaskConnection, error) {
 	list, err := r.server.Tasks.ByDevice(ctx, obj.ID, state, forward(first, after))
 	return taskConnection(ctx, list.Items, list.Cursors, list.HasNext, list.HasPrevious), err
+}
+
+func (r *deviceResolver) PresenceHistory(ctx context.Context, obj *models.Device, first int, after *string) (*model.PresenceChangeConnection, error) {
+	list, err := r.server.Devices.History(ctx, obj.ID, forward(first, after))
+	return presenceConnection(list.Items, list.Cursors, list.HasNext, list.HasPrevious), err
 }
 
 func (r *deviceResolver) Events(ctx context.Context, obj *models.Device, first int, after *string) (*model.EventConnection, error) {

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -98,6 +99,46 @@ func (h *house) seen(id any, ip string) {
 	if err := h.config.Devices.Flush(h.Context()); err != nil {
 		h.Fatal(err)
 	}
+}
+
+func TestPresenceIsHistory(t *testing.T) {
+	onBoth(t, func(h *house) {
+		h.must(h.bss, provisionAccount, h.input("s-1", "+862162345678", map[string]any{"region": "north"}))
+		h.bind("862162345678", "1")
+		for _, change := range []func(*store.Tx, *models.Device) error{
+			func(tx *store.Tx, d *models.Device) error { return devices.SetLogin(tx, d, "first") },
+			func(tx *store.Tx, d *models.Device) error { return devices.SetOnline(tx, d, tx.Now) },
+			func(tx *store.Tx, d *models.Device) error {
+				return errors.Join(devices.SetOffline(tx, d, "UserExit"), devices.EndLogin(tx, d, "UserExit"))
+			},
+		} {
+			h.clock.Advance(time.Minute)
+			err := h.store.InTx(models.WithActor(h.Context(), models.System("test")), func(tx *store.Tx) error {
+				d, err := devices.LockByKey(tx, models.DeviceKeyOf("00005E", "IMSPC", "1"))
+				if err != nil {
+					return err
+				}
+				return change(tx, d)
+			})
+			if err != nil {
+				h.Fatal(err)
+			}
+		}
+		const query = `query($after: String) { device(ref: {identity: {oui: "00005E", productClass: "IMSPC", serialNumber: "1"}}) {
+			reachability login { sessionId at logoutAt reason }
+			presenceHistory(first: 1, after: $after) { nodes { at state previousState reason loginSessionId durationSeconds } pageInfo { hasNextPage endCursor } } } }`
+		a := h.must(h.bss, query, nil)
+		a.want("device.reachability", "OFFLINE")
+		a.want("device.login", map[string]any{
+			"sessionId": "first", "at": "2026-01-05T02:01:00.000Z", "logoutAt": "2026-01-05T02:03:00.000Z", "reason": "UserExit"})
+		a.want("device.presenceHistory.nodes", []any{map[string]any{"at": "2026-01-05T02:03:00.000Z", "state": "OFFLINE", "previousState": "ONLINE",
+			"reason": "UserExit", "loginSessionId": "first", "durationSeconds": 60.0}})
+		a.want("device.presenceHistory.pageInfo.hasNextPage", true)
+		a = h.must(h.bss, query, map[string]any{"after": a.at("device.presenceHistory.pageInfo.endCursor")})
+		a.want("device.presenceHistory.nodes", []any{map[string]any{"at": "2026-01-05T02:02:00.000Z", "state": "ONLINE", "previousState": "NEVER_SEEN",
+			"reason": nil, "loginSessionId": "first", "durationSeconds": 120.0}})
+		a.want("device.presenceHistory.pageInfo.hasNextPage", false)
+	})
 }
 
 // bind gives the account n devices.

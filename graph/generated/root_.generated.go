@@ -183,6 +183,7 @@ type ComplexityRoot struct {
 		OSVersion        func(childComplexity int) int
 		OUI              func(childComplexity int) int
 		Parameters       func(childComplexity int, pathPrefix string, first int, after *string) int
+		PresenceHistory  func(childComplexity int, first int, after *string) int
 		ProductClass     func(childComplexity int) int
 		Reachability     func(childComplexity int) int
 		ReauthRequired   func(childComplexity int) int
@@ -222,6 +223,8 @@ type ComplexityRoot struct {
 
 	DeviceLogin struct {
 		At        func(childComplexity int) int
+		LogoutAt  func(childComplexity int) int
+		Reason    func(childComplexity int) int
 		SessionID func(childComplexity int) int
 	}
 
@@ -374,6 +377,26 @@ type ComplexityRoot struct {
 		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
+	}
+
+	PresenceChange struct {
+		At              func(childComplexity int) int
+		DurationSeconds func(childComplexity int) int
+		LoginSessionID  func(childComplexity int) int
+		PreviousState   func(childComplexity int) int
+		Reason          func(childComplexity int) int
+		State           func(childComplexity int) int
+	}
+
+	PresenceChangeConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PresenceChangeEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Query struct {
@@ -1155,6 +1178,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Parameters(childComplexity, args["pathPrefix"].(string), args["first"].(int), args["after"].(*string)), true
+	case "Device.presenceHistory":
+		if e.ComplexityRoot.Device.PresenceHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Device_presenceHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.PresenceHistory(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Device.productClass":
 		if e.ComplexityRoot.Device.ProductClass == nil {
 			break
@@ -1309,6 +1343,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeviceLogin.At(childComplexity), true
+	case "DeviceLogin.logoutAt":
+		if e.ComplexityRoot.DeviceLogin.LogoutAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceLogin.LogoutAt(childComplexity), true
+	case "DeviceLogin.reason":
+		if e.ComplexityRoot.DeviceLogin.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceLogin.Reason(childComplexity), true
 	case "DeviceLogin.sessionId":
 		if e.ComplexityRoot.DeviceLogin.SessionID == nil {
 			break
@@ -2012,6 +2058,75 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ParameterFault.Path(childComplexity), true
+
+	case "PresenceChange.at":
+		if e.ComplexityRoot.PresenceChange.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChange.At(childComplexity), true
+	case "PresenceChange.durationSeconds":
+		if e.ComplexityRoot.PresenceChange.DurationSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChange.DurationSeconds(childComplexity), true
+	case "PresenceChange.loginSessionId":
+		if e.ComplexityRoot.PresenceChange.LoginSessionID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChange.LoginSessionID(childComplexity), true
+	case "PresenceChange.previousState":
+		if e.ComplexityRoot.PresenceChange.PreviousState == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChange.PreviousState(childComplexity), true
+	case "PresenceChange.reason":
+		if e.ComplexityRoot.PresenceChange.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChange.Reason(childComplexity), true
+	case "PresenceChange.state":
+		if e.ComplexityRoot.PresenceChange.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChange.State(childComplexity), true
+
+	case "PresenceChangeConnection.edges":
+		if e.ComplexityRoot.PresenceChangeConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChangeConnection.Edges(childComplexity), true
+	case "PresenceChangeConnection.nodes":
+		if e.ComplexityRoot.PresenceChangeConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChangeConnection.Nodes(childComplexity), true
+	case "PresenceChangeConnection.pageInfo":
+		if e.ComplexityRoot.PresenceChangeConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChangeConnection.PageInfo(childComplexity), true
+
+	case "PresenceChangeEdge.cursor":
+		if e.ComplexityRoot.PresenceChangeEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChangeEdge.Cursor(childComplexity), true
+	case "PresenceChangeEdge.node":
+		if e.ComplexityRoot.PresenceChangeEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PresenceChangeEdge.Node(childComplexity), true
 
 	case "Query.apiClients":
 		if e.ComplexityRoot.Query.APIClients == nil {
@@ -3102,6 +3217,8 @@ type Device implements Node & Versioned @need(perm: DEVICE_READ) {
   "authenticated by a legacy plaintext client"
   legacyAuth: Boolean!
   tasks(state: TaskState, first: Int! = 20, after: String): DeviceTaskConnection!
+  "every change of reachability, newest first; kept for 90 days"
+  presenceHistory(first: Int! = 20, after: String): PresenceChangeConnection! @cost(weight: 1, by: ["first"])
   events(first: Int! = 50, after: String): EventConnection! @need(perm: EVENT_READ)
 }
 type DeviceConfiguration {
@@ -3115,6 +3232,18 @@ type DeviceConfiguration {
 type DeviceLogin {
   sessionId: String!
   at: DateTime!
+  logoutAt: DateTime
+  reason: String
+}
+type PresenceChange {
+  at: DateTime!
+  state: Reachability!
+  previousState: Reachability!
+  "of OFFLINE: what the client said when it left, or HeartbeatLost"
+  reason: String
+  loginSessionId: String
+  "how long the previous state lasted; 0 if that is not known"
+  durationSeconds: Int!
 }
 type DeviceParameter {
   path: String!
@@ -3132,6 +3261,15 @@ type DeviceConnection {
 type DeviceEdge {
   cursor: String!
   node: Device!
+}
+type PresenceChangeConnection {
+  edges: [PresenceChangeEdge!]!
+  nodes: [PresenceChange!]!
+  pageInfo: PageInfo!
+}
+type PresenceChangeEdge {
+  cursor: String!
+  node: PresenceChange!
 }
 type DeviceParameterConnection {
   edges: [DeviceParameterEdge!]!
@@ -3797,6 +3935,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_legacyAuth(ctx, field)
 	case "tasks":
 		return ec.fieldContext_Device_tasks(ctx, field)
+	case "presenceHistory":
+		return ec.fieldContext_Device_presenceHistory(ctx, field)
 	case "events":
 		return ec.fieldContext_Device_events(ctx, field)
 	}
@@ -3851,6 +3991,10 @@ func (ec *executionContext) childFields_DeviceLogin(ctx context.Context, field g
 		return ec.fieldContext_DeviceLogin_sessionId(ctx, field)
 	case "at":
 		return ec.fieldContext_DeviceLogin_at(ctx, field)
+	case "logoutAt":
+		return ec.fieldContext_DeviceLogin_logoutAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_DeviceLogin_reason(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeviceLogin", field.Name)
 }
@@ -4097,6 +4241,46 @@ func (ec *executionContext) childFields_ParameterFault(ctx context.Context, fiel
 		return ec.fieldContext_ParameterFault_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ParameterFault", field.Name)
+}
+
+func (ec *executionContext) childFields_PresenceChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_PresenceChange_at(ctx, field)
+	case "state":
+		return ec.fieldContext_PresenceChange_state(ctx, field)
+	case "previousState":
+		return ec.fieldContext_PresenceChange_previousState(ctx, field)
+	case "reason":
+		return ec.fieldContext_PresenceChange_reason(ctx, field)
+	case "loginSessionId":
+		return ec.fieldContext_PresenceChange_loginSessionId(ctx, field)
+	case "durationSeconds":
+		return ec.fieldContext_PresenceChange_durationSeconds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PresenceChange", field.Name)
+}
+
+func (ec *executionContext) childFields_PresenceChangeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PresenceChangeConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PresenceChangeConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PresenceChangeConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PresenceChangeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PresenceChangeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PresenceChangeEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PresenceChangeEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PresenceChangeEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_ResetAccountPasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

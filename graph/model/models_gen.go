@@ -138,8 +138,10 @@ type DeviceIdentityInput struct {
 }
 
 type DeviceLogin struct {
-	SessionID string      `json:"sessionId"`
-	At        models.Time `json:"at"`
+	SessionID string       `json:"sessionId"`
+	At        models.Time  `json:"at"`
+	LogoutAt  *models.Time `json:"logoutAt,omitempty"`
+	Reason    *string      `json:"reason,omitempty"`
 }
 
 type DeviceParameterConnection struct {
@@ -256,6 +258,28 @@ type ParameterValueInput struct {
 	Path  string `json:"path"`
 	Value string `json:"value"`
 	Type  string `json:"type"`
+}
+
+type PresenceChange struct {
+	At            models.Time         `json:"at"`
+	State         models.Reachability `json:"state"`
+	PreviousState models.Reachability `json:"previousState"`
+	// of OFFLINE: what the client said when it left, or HeartbeatLost
+	Reason         *string `json:"reason,omitempty"`
+	LoginSessionID *string `json:"loginSessionId,omitempty"`
+	// how long the previous state lasted; 0 if that is not known
+	DurationSeconds int `json:"durationSeconds"`
+}
+
+type PresenceChangeConnection struct {
+	Edges    []*PresenceChangeEdge `json:"edges"`
+	Nodes    []*PresenceChange     `json:"nodes"`
+	PageInfo *types.PageInfo       `json:"pageInfo"`
+}
+
+type PresenceChangeEdge struct {
+	Cursor string          `json:"cursor"`
+	Node   *PresenceChange `json:"node"`
 }
 
 type ProvisionAccountInput struct {

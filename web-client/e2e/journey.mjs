@@ -142,6 +142,12 @@ async function caresForCustomer() {
   await picture("close");
   await dialogue.getByRole("button", { name: "取消" }).click();
   await dialogue.waitFor({ state: "hidden" });
+  await act("强制下线");
+  await page.locator("tr", { hasText: "PC 客户端" }).getByRole("link").click();
+  await page.getByText("被平台强制下线").waitFor();
+  await page.getByRole("tab", { name: "在线记录" }).click();
+  await page.locator("tr[data-presence=ONLINE]", { hasText: "从未上线" }).waitFor();
+  await picture("device");
 }
 
 async function followsEvents() {

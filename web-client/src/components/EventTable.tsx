@@ -2,7 +2,7 @@ import { Table, Tag } from "antd";
 import { Link } from "wouter";
 import type { EventPartsFragment } from "../lib/documents";
 import { formatJSON } from "../lib/format";
-import { useWords } from "../lib/i18n";
+import { say, useWords } from "../lib/i18n";
 import type { Dictionary } from "../lib/i18n";
 import { Nothing } from "./Result";
 import { Time } from "./Time";
@@ -62,6 +62,6 @@ export function EventTable({ events, empty, without }: Props) {
 
 /** What happened in words, where there are any, and by the name that the documents give it. */
 function Code({ code }: { readonly code: string }) {
-  const said: Readonly<Record<string, string | undefined>> = useWords().eventCode;
-  return <>{said[code] && <>{said[code]} </>}<span className={said[code] ? "mono quiet" : "mono"}>{code}</span></>;
+  const said = say(useWords().eventCode, code);
+  return said === code ? <span className="mono">{code}</span> : <>{said} <span className="mono quiet">{code}</span></>;
 }

@@ -8,6 +8,12 @@ export function formatTime(instant: string): string {
   return Number.isNaN(time.getTime()) ? instant : clock.format(time);
 }
 
+/** A length of time in days, and a clock for the rest of it, such as 03:25:45. */
+export function daysAndClock(seconds: number): readonly [number, string] {
+  const rest = [Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60];
+  return [Math.floor(seconds / 86_400), rest.map((n) => String(n).padStart(2, "0")).join(":")];
+}
+
 /** One line of a JSON value, without its braces. */
 export function formatJSON(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { useSearchParams } from "wouter";
 
 export const pageSizes = [20, 50, 100] as const;
@@ -44,6 +45,18 @@ export function useListAddress() {
         return next;
       });
     },
+  };
+}
+
+/** The pages of a list within a page, which can be read forwards only. */
+export function useTurns() {
+  /** The cursors of the pages before this one. */
+  const [behind, setBehind] = useState<readonly string[]>([]);
+  return {
+    after: behind.at(-1),
+    start: () => setBehind([]),
+    back: () => setBehind(behind.slice(0, -1)),
+    on: (cursor: string) => setBehind([...behind, cursor]),
   };
 }
 

@@ -10,10 +10,11 @@ import { State } from "../../components/State";
 import { Time } from "../../components/Time";
 import { DeviceDocument } from "../../lib/documents";
 import type { DeviceQuery, EventPartsFragment } from "../../lib/documents";
-import { useWords } from "../../lib/i18n";
+import { say, useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { useLive } from "../../lib/useLive";
 import { Parameters } from "./Parameters";
+import { PresenceHistory } from "./PresenceHistory";
 import { Tasks } from "./Tasks";
 
 type Device = NonNullable<DeviceQuery["device"]>;
@@ -24,11 +25,12 @@ export default function DeviceDetail({ id }: { readonly id: string }) {
   const may = useMay();
   const [result, read] = useQuery({ query: DeviceDocument, variables: { id } });
   const again = () => read({ requestPolicy: "network-only" });
-  const [changes, setChanges] = useState({ tasks: 0, parameters: 0 });
+  const [changes, setChanges] = useState({ tasks: 0, parameters: 0, history: 0 });
   const onEvent = ({ type }: EventPartsFragment) => {
-    if (type === "TASK_STATE_CHANGED") setChanges((before) => ({ tasks: before.tasks + 1, parameters: before.parameters + 1 }));
+    if (type === "TASK_STATE_CHANGED") setChanges((before) => ({ ...before, tasks: before.tasks + 1, parameters: before.parameters + 1 }));
     else if (type === "DEVICE_PARAMETER_CHANGED") setChanges((before) => ({ ...before, parameters: before.parameters + 1 }));
     else again();
+    if (type === "DEVICE_REACHABILITY_CHANGED") setChanges((before) => ({ ...before, history: before.history + 1 }));
   };
   return (
     <Result result={result} retry={again}>
@@ -53,10 +55,17 @@ function Follow({ id, onStart, onEvent }: { readonly id: string; readonly onStar
   return null;
 }
 
-const sections = ["tasks", "parameters", "events"] as const;
+const sections = ["tasks", "parameters", "history", "events"] as const;
+
+/** How often something of each list has changed. */
+interface Changes {
+  readonly tasks: number;
+  readonly parameters: number;
+  readonly history: number;
+}
 
 /** The long lists; which one is open is in the address. */
-function Sections({ id, changes }: { readonly id: string; readonly changes: { readonly tasks: number; readonly parameters: number } }) {
+function Sections({ id, changes }: { readonly id: string; readonly changes: Changes }) {
   const words = useWords();
   const may = useMay();
   const [params, setParams] = useSearchParams();
@@ -71,6 +80,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: { re
       />
       {open === "tasks" && <Tasks id={id} changes={changes.tasks} />}
       {open === "parameters" && <Parameters id={id} changes={changes.parameters} />}
+      {open === "history" && <PresenceHistory id={id} changes={changes.history} />}
       {open === "events" && may("EVENT_READ") && <History title={words.devices.events} filter={{ deviceIds: [id] }} without="device" onEvent={() => {}} />}
     </>
   );
@@ -109,6 +119,9 @@ function Presence({ device }: { readonly device: Device }) {
         [t.lastBoot, <Time at={device.lastBootAt} />],
         [t.address, device.ipAddress && <span className="mono">{device.ipAddress}</span>],
         [t.login, <Time at={device.login?.at} />],
+        ...(device.login?.logoutAt ? [[t.logout, (
+          <><Time at={device.login.logoutAt} />{device.login.reason && <span className="quiet"> · {say(words.offlineReason, device.login.reason)}</span>}</>
+        )] as const] : []),
         [t.reauth, device.reauthRequired ? words.yes : words.no],
         ...(device.legacyAuth ? [[t.legacy, words.yes] as const] : []),
         [t.skew, device.clockSkewSeconds === null ? null : t.seconds(device.clockSkewSeconds)],

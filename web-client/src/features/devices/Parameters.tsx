@@ -1,11 +1,13 @@
-import { Button, Input, Table } from "antd";
+import { Input, Table } from "antd";
 import { useEffect, useEffectEvent, useState } from "react";
 import { useQuery } from "urql";
 import { Panel } from "../../components/Page";
+import { Turner } from "../../components/Pager";
 import { Nothing, Result } from "../../components/Result";
 import { Time } from "../../components/Time";
 import { DeviceParametersDocument } from "../../lib/documents";
 import { useWords } from "../../lib/i18n";
+import { useTurns } from "../../lib/paging";
 
 const pageSize = 100;
 
@@ -14,10 +16,8 @@ export function Parameters({ id, changes }: { readonly id: string; readonly chan
   const words = useWords();
   const t = words.devices;
   const [prefix, setPrefix] = useState("");
-  /** The cursors of the pages before this one. */
-  const [behind, setBehind] = useState<readonly string[]>([]);
-  const after = behind.at(-1);
-  const [result, read] = useQuery({ query: DeviceParametersDocument, variables: { id, prefix, first: pageSize, ...(after ? { after } : {}) } });
+  const turns = useTurns();
+  const [result, read] = useQuery({ query: DeviceParametersDocument, variables: { id, prefix, first: pageSize, ...(turns.after ? { after: turns.after } : {}) } });
   const again = () => read({ requestPolicy: "network-only" });
   const reread = useEffectEvent(again);
   useEffect(() => {
@@ -35,7 +35,7 @@ export function Parameters({ id, changes }: { readonly id: string; readonly chan
             style={{ width: 420 }}
             className="mono"
             onSearch={(text) => {
-              setBehind([]);
+              turns.start();
               setPrefix(text.trim());
             }}
           />
@@ -59,13 +59,7 @@ export function Parameters({ id, changes }: { readonly id: string; readonly chan
                 { title: t.reportedAt, key: "at", render: (_, p) => <Time at={p.reportedAt} /> },
               ]}
             />
-            <div className="pager">
-              <Button size="small" disabled={behind.length === 0} onClick={() => setBehind(behind.slice(0, -1))}>{words.previous}</Button>
-              <Button size="small" disabled={!device?.parameters.pageInfo.hasNextPage} onClick={() => {
-                const end = device?.parameters.pageInfo.endCursor;
-                if (end) setBehind([...behind, end]);
-              }}>{words.next}</Button>
-            </div>
+            <Turner turns={turns} page={device?.parameters.pageInfo} />
           </>
         )}
       </Result>

@@ -3,6 +3,7 @@ import { Button, Select, Table } from "antd";
 import { useEffect, useEffectEvent, useState } from "react";
 import { useQuery } from "urql";
 import { Facts, Panel } from "../../components/Page";
+import { Turner } from "../../components/Pager";
 import { Nothing, Result } from "../../components/Result";
 import { State } from "../../components/State";
 import { Time } from "../../components/Time";
@@ -10,6 +11,7 @@ import { DeviceTasksDocument } from "../../lib/documents";
 import type { DeviceTasksQuery, TaskState } from "../../lib/documents";
 import { actorName } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
+import { useTurns } from "../../lib/paging";
 import { useMay } from "../../lib/rights";
 import { TaskForm } from "./TaskForm";
 
@@ -24,10 +26,9 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
   const t = words.devices;
   const may = useMay();
   const [state, setState] = useState<TaskState>();
-  const [behind, setBehind] = useState<readonly string[]>([]);
+  const turns = useTurns();
   const [creating, setCreating] = useState(false);
-  const after = behind.at(-1);
-  const [result, read] = useQuery({ query: DeviceTasksDocument, variables: { id, first: pageSize, ...(state ? { state } : {}), ...(after ? { after } : {}) } });
+  const [result, read] = useQuery({ query: DeviceTasksDocument, variables: { id, first: pageSize, ...(state ? { state } : {}), ...(turns.after ? { after: turns.after } : {}) } });
   const again = () => read({ requestPolicy: "network-only" });
   const reread = useEffectEvent(again);
   useEffect(() => {
@@ -39,7 +40,7 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
         <label>{t.taskState}
           <Select allowClear value={state} placeholder={words.all} style={{ width: 180 }} options={states.map((s) => ({ value: s, label: words.taskState[s] }))}
             onChange={(value: TaskState | undefined) => {
-              setBehind([]);
+              turns.start();
               setState(value);
             }} />
         </label>
@@ -68,13 +69,7 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
                 { title: t.by, key: "by", render: (_, task) => actorName(task.createdBy) },
               ]}
             />
-            <div className="pager">
-              <Button size="small" disabled={behind.length === 0} onClick={() => setBehind(behind.slice(0, -1))}>{words.previous}</Button>
-              <Button size="small" disabled={!device?.tasks.pageInfo.hasNextPage} onClick={() => {
-                const end = device?.tasks.pageInfo.endCursor;
-                if (end) setBehind([...behind, end]);
-              }}>{words.next}</Button>
-            </div>
+            <Turner turns={turns} page={device?.tasks.pageInfo} />
           </>
         )}
       </Result>

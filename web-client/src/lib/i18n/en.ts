@@ -193,7 +193,6 @@ export const en: Dictionary = {
     seconds: (n) => `${n} s`,
     login: "Logged in",
     logout: "Logged out",
-    logoutReason: "Logout reason",
     history: "Presence history",
     noHistory: "Its reachability has never changed",
     since: "At",

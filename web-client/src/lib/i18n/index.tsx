@@ -32,5 +32,8 @@ export function LanguageProvider({ children }: { readonly children: ReactNode })
 
 export const useLanguage = () => useContext(Current);
 
+/** The words for a value of a list that others may add to, or the value itself. */
+export const say = (list: Readonly<Record<string, string | undefined>>, value: string) => list[value] ?? value;
+
 /** The words in the language that is on. */
 export const useWords = (): Dictionary => useContext(Current).words;

@@ -2,7 +2,6 @@ import type {
   AccountState, BindingMethod, BindingState, ClientType, ConfigurationState, EventType, PasswordState, Reachability, SipSecretSource, SmsPurpose, SmsState,
   SuspendReason, TaskKind, TaskState, UserErrorCode,
 } from "../documents";
-import type { Asked } from "../../features/accounts/actions";
 import type { LiveState } from "../live";
 
 // The words of this client in Chinese; their shape is the dictionary that every other language must fill.
@@ -200,7 +199,6 @@ export const zh = {
     seconds: (n: number) => `${n} 秒`,
     login: "登录时间",
     logout: "退出时间",
-    logoutReason: "退出原因",
     history: "在线记录",
     noHistory: "没有在线状态变化",
     since: "变化时间",
@@ -292,7 +290,7 @@ export const zh = {
     terminate: {
       name: "销户", does: "销户不可撤销：终端在下次会话时停用并解绑，一次性密码删除，号码和公共标识可供其他账户使用。", done: "账户已销户",
     },
-  } satisfies Record<Asked, { name: string; does: string; done: string }> as Record<Asked, { name: string; does: string; done: string }>,
+  },
   clientType: { PC: "PC 客户端", MOBILE: "手机客户端", MAGIC_SCREEN: "魔屏", GENERIC: "通用终端" } satisfies Record<ClientType, string> as Record<ClientType, string>,
   passwordState: { NONE: "未设置", ONE_TIME: "一次性密码", SET: "已设置", LOCKED: "已锁定" } satisfies Record<PasswordState, string> as Record<PasswordState, string>,
   sipSecretSource: { BSS: "BSS 下发", ADAPTER: "外部系统", GENERATED: "平台生成", NONE: "缺失" } satisfies Record<SipSecretSource, string> as Record<SipSecretSource, string>,

@@ -32,6 +32,8 @@ type person struct {
 	profile *i4.Profile
 	// say tells what happens, for people to read.
 	say func(who, what string)
+	// came is called when the client is authenticated for the first time, or never will be; more than once does no harm.
+	came func()
 }
 
 // habit is what a person does besides keeping the client running.
@@ -61,6 +63,7 @@ const (
 
 // live takes the client through its first authentication (6.1.1 and 6.1.2, or 6.1.3) and then keeps its heartbeat going until ctx ends.
 func (p person) live(ctx context.Context) {
+	defer p.came()
 	config := sim.Config{URL: p.url, Identity: sim.NewIdentity(), Number: p.number.E164(), Profile: p.profile, OnExchange: p.watch}
 	if p.kind == models.Mobile {
 		config.Type, config.Identity = models.Mobile, sim.NewMobileIdentity()
@@ -80,6 +83,7 @@ func (p person) live(ctx context.Context) {
 			return
 		}
 	}
+	p.came()
 	barred := false
 	for beat := 1; (models.SystemClock{}).Wait(ctx, client.Interval()) == nil; beat++ {
 		o, err := client.Heartbeat(ctx)

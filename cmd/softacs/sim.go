@@ -37,7 +37,7 @@ func (cmd simCommand) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for i := range cmd.Clients {
 		p := person{name: fmt.Sprintf("client %d", i+1), kind: kind, number: following(number, i), mobile: following(mobile, i),
-			smsFile: cmd.SMSFile, url: cmd.URL, portal: cmd.Portal, profile: profile, say: say}
+			smsFile: cmd.SMSFile, url: cmd.URL, portal: cmd.Portal, profile: profile, say: say, came: func() {}}
 		wg.Go(func() { p.live(ctx) })
 	}
 	wg.Wait()

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -34,129 +36,459 @@ func (r *recorder) String() string {
 	return r.text.String()
 }
 
-// Whatever happens on a journey, well or not, no secret and no whole number is in the log, in an event, in an audit row, or in any other text
-// that rests in the database but the account's own row and the outbox (design decisions 8 and 9).
-func TestNothingSecretIsTold(t *testing.T) {
-	log := &recorder{}
-	before := slog.Default()
+// record keeps the log of the process, down to DEBUG, until the test ends.
+func record(t *testing.T) *recorder {
+	log, before := &recorder{}, slog.Default()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	t.Cleanup(func() { slog.SetDefault(before) })
-	eachPlatform(t, func(c *Config) { c.I4.Device.Conflict = "replace" }, func(t *testing.T, p *platform) {
-		const (
-			sipSecret, rotated, taskSecret = "planted-sip-secret", "planted-rotated-secret", "planted-task-secret"
-			first                          = "Planted-Kite-42!"
-			imsi                           = "460001234509876"
-		)
-		_, msisdn, mobile := p.provision(object{"sipPassword": sipSecret, "initialPassword": first, "imsi": imsi, "externalId": "planted", "idempotencyKey": "planted"})
-		account := p.query(`query($n: PhoneNumber!) { account(ref: {msisdn: $n}) { id } }`, object{"n": msisdn}).text("account.id")
-		client := p.client(msisdn, nil)
-		secrets := map[string]string{
-			"SIP secret": sipSecret, "rotated SIP secret": rotated, "secret of a task": taskSecret, "first password": first, "IMSI": imsi,
-			"number": msisdn[1:], "number as typed": client.Get("ui.userName"), "mobile": mobile[1:], "mobile as typed": mobile[3:],
-		}
-		watch := func(e sim.Exchange) error {
-			switch m := e.Sent.(type) {
-			case *cwmp.GetParameterValuesResponse:
-				for _, v := range m.Parameters {
-					if profile.Name(v.Name) == "auth.proof" && v.Value != "" {
-						secrets["proof"] = v.Value
-					}
-				}
-			}
-			if m, ok := e.Got.(*cwmp.SetParameterValues); ok {
-				for _, v := range m.Parameters {
-					if name := profile.Name(v.Name); name == "managementServer.password" || name == "auth.serverProof" {
-						secrets[fmt.Sprintf("%s of %d", name, e.Session)] = v.Value
-					}
-				}
-			}
-			return nil
-		}
-		p.observe(client, watch)
+	return log
+}
 
-		p.want(0)(client.GetPassword(t.Context()))
-		password := p.password(mobile, 1)
-		secrets["one-time password"] = password.Reveal()
-		p.want(1)(client.Register(t.Context(), "Planted-Wrong-1!"))
-		secrets["wrong password"] = "Planted-Wrong-1!"
-		p.want(0)(client.Register(t.Context(), password))
-		p.want(10)(client.GetPassword(t.Context()))
-		p.done(client.Heartbeat(t.Context()))
-		p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "m", "account": object{"id": account}, "sipPassword": rotated, "boundMobile": mobile[:13] + "9"})
-		secrets["new mobile"] = mobile[1:13] + "9"
-		client.SetFaults(sim.Faults{Parameters: map[string]int{"line.sip.authPassword": 9007}})
-		p.done(client.Heartbeat(t.Context()))
-		client.SetFaults(sim.Faults{})
-		device := p.deviceOf(client).text("id")
-		for kind, more := range map[string]object{
-			"SET_VALUES": {"values": []object{{"path": "Device.X_EXAMPLE.Password", "value": taskSecret}}},
-			"GET_VALUES": {"paths": []string{"Device.ManagementServer."}},
-		} {
-			input := object{"idempotencyKey": kind, "device": object{"id": device}, "kind": kind}
-			for k, v := range more {
-				input[k] = v
-			}
-			p.mutate("createDeviceTask", "task { id }", input)
-		}
-		client.Set("Device.X_EXAMPLE.Password", "")
-		p.done(client.Heartbeat(t.Context()))
-		p.done(client.Inform(t.Context(), models.EventBootstrap, models.EventBoot, models.EventValueChange))
-		p.want(0)(p.client(msisdn, nil).Register(t.Context(), first)) // it takes over
-		p.want(12)(client.Heartbeat(t.Context()))
-		p.observe(client, func(sim.Exchange) error { return errLost })
-		if _, err := client.Register(t.Context(), first); !errors.Is(err, errLost) {
-			t.Error(err)
-		}
-		p.observe(client, watch)
-		p.exec("ALTER TABLE client_nonces RENAME TO client_nonces_away")
-		p.want(50)(client.Register(t.Context(), first))
-		p.exec("ALTER TABLE client_nonces_away RENAME TO client_nonces")
-		p.want(0)(client.Register(t.Context(), first))
+// planted is a platform with what must not come out of it.
+type planted struct {
+	*platform
+	// secrets are shown to nobody but whom they were made for; personal data stands in the rows of its owner only. By name.
+	secrets, personal map[string]string
+	mu                sync.Mutex
+}
 
-		told := map[string]string{"the log": log.String()}
-		err := p.app.store.View(t.Context(), func(tx *store.Tx) error {
-			for _, table := range []string{"events", "audit_entries", "tasks", "deeds", "bindings", "configurations", "password_requests", "lockouts", "client_nonces", "credentials", "devices", "device_parameters"} {
-				var rows []map[string]any
-				if err := tx.DB.Table(table).Find(&rows).Error; err != nil {
-					return err
-				}
-				if len(rows) == 0 {
-					t.Errorf("%s is empty, so it proves nothing", table)
-				}
-				var b strings.Builder
-				for _, row := range rows {
-					for column, value := range row {
-						if text, ok := value.([]byte); ok {
-							value = string(text)
-						}
-						fmt.Fprintf(&b, "%s=%v\n", column, value)
-					}
-				}
-				told[table] = b.String()
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+func (p *planted) secret(name, value string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(value) >= 8 { // shorter ones are found everywhere
+		p.secrets[name] = value
+	}
+	return value
+}
+
+func (p *planted) person(name, value string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.personal[name] = value
+	return value
+}
+
+// overhear takes down every secret that a client and the platform tell each other.
+func (p *planted) overhear(e sim.Exchange) error {
+	var values []cwmp.ParameterValue
+	for _, m := range []cwmp.Message{e.Sent, e.Got} {
+		switch m := m.(type) {
+		case *cwmp.Inform:
+			values = append(values, m.Parameters...)
+		case *cwmp.GetParameterValuesResponse:
+			values = append(values, m.Parameters...)
+		case *cwmp.SetParameterValues:
+			values = append(values, m.Parameters...)
 		}
-		for name, secret := range secrets {
-			if len(secret) < 8 {
-				t.Errorf("%s: %q is too short to be looked for", name, secret)
-			}
-			for where, text := range told {
-				if where == "device_parameters" && strings.HasPrefix(name, "number") {
-					continue // what a client reports of its account, as UI.UserName, is there to be shown
-				}
-				if i := strings.Index(text, secret); i >= 0 {
-					t.Errorf("%s is in %s: …%s…", name, where, text[max(0, i-120):min(len(text), i+80)])
-				}
+	}
+	for _, v := range values {
+		if profile.IsSecret(v.Name) || profile.Name(v.Name) == "auth.serverProof" {
+			p.secret(fmt.Sprintf("%s of exchange %d.%d", v.Name, e.Session, e.N), v.Value)
+		}
+	}
+	return nil
+}
+
+// eavesdropper takes down what HTTP carries beside the messages.
+type eavesdropper struct {
+	*http.Transport
+	p *planted
+}
+
+func (w eavesdropper) RoundTrip(r *http.Request) (*http.Response, error) {
+	for _, field := range strings.FieldsFunc(r.Header.Get("Authorization"), func(c rune) bool { return c == ' ' || c == ',' }) {
+		if response, ok := strings.CutPrefix(field, `response="`); ok {
+			w.p.secret("digest response "+response, strings.Trim(response, `"`))
+		}
+	}
+	answer, err := w.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, cookie := range answer.Cookies() {
+		w.p.secret("cookie "+cookie.Value, cookie.Value)
+	}
+	return answer, nil
+}
+
+// listen makes the platform hear of a client's secrets.
+func (p *planted) listen(client *sim.Client) *sim.Client {
+	p.observe(client, p.overhear)
+	return client
+}
+
+func (p *planted) config(more func(*sim.Config)) func(*sim.Config) {
+	return func(c *sim.Config) {
+		c.HTTP = &http.Client{Transport: eavesdropper{new(http.Transport), p}}
+		if more != nil {
+			more(c)
+		}
+	}
+}
+
+// newAccount makes one whose every secret is planted.
+func (p *planted) newAccount(n int, more object) (id, msisdn, mobile string) {
+	input := object{
+		"sipPassword":     p.secret(fmt.Sprint("SIP secret ", n), fmt.Sprintf("planted-sip-secret-%d", n)),
+		"initialPassword": p.secret(fmt.Sprint("first password ", n), fmt.Sprintf("Planted-Kite-%d!", n)),
+		"imsi":            p.secret(fmt.Sprint("IMSI ", n), fmt.Sprintf("46000123450987%d", n)),
+		"displayName":     p.person(fmt.Sprint("name ", n), fmt.Sprintf("Zhang Planted %d", n)), "broadbandAccount": p.person(fmt.Sprint("line ", n), fmt.Sprintf("ad-planted-%d", n)),
+		"externalId": fmt.Sprint("planted", n), "idempotencyKey": fmt.Sprint("planted", n), "clientTypes": []string{"PC", "MOBILE"},
+	}
+	for key, value := range more {
+		input[key] = value
+	}
+	id, msisdn, mobile = p.provision(input)
+	p.person(fmt.Sprint("number ", n), msisdn[1:])
+	p.person(fmt.Sprint("number as typed ", n), "0"+msisdn[3:])
+	p.person(fmt.Sprint("mobile ", n), mobile[3:])
+	return id, msisdn, mobile
+}
+
+func (p *planted) first(n int) models.Secret {
+	return models.Secret(p.secrets[fmt.Sprint("first password ", n)])
+}
+
+// Whatever happens, well or not, no secret is in the log, the metrics, an answer or a text that rests in the database, and no personal data
+// anywhere but in its owner's rows and before the eyes of those who may read it (design decisions 8 and 9).
+func TestNothingSecretIsTold(t *testing.T) {
+	log := record(t)
+	eachPlatform(t, func(c *Config) {
+		c.I4.Device.Conflict, c.I4.Mobile.Modes, c.I4.Auth.LegacyPlaintext = "replace", []string{"network", "sms", "mo-sms"}, "tls-only"
+	}, func(t *testing.T, platform *platform) {
+		p := &planted{platform: platform, secrets: map[string]string{}, personal: map[string]string{}}
+		p.secret("token", p.token)
+		p.secret("secret of the first API client", "a-secret-for-the-tests")
+		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow} {
+			flow(p, n)
+		}
+		if n := len(p.secrets); n < 40 {
+			t.Errorf("only %d secrets were planted or overheard", n)
+		}
+		desk := p.desk()
+		told := map[string]string{"the log": log.String(), "the metrics": p.scrape(), "what a desk sees": desk}
+		for where, text := range told {
+			p.tells(where, text, p.secrets, p.personal)
+		}
+		for place, text := range p.rows() {
+			p.tells(place, text, p.secrets)
+			if !ownersColumns[place] {
+				p.tells(place, text, p.personal)
 			}
 		}
-		if !strings.Contains(told["the log"], "cwmp session") || !strings.Contains(told["the log"], "client_nonces") {
-			t.Error("the log was not recorded")
-		}
-		if e164 := regexp.MustCompile(`\+86\d{10,11}`).FindString(told["events"] + told["audit_entries"]); e164 != "" {
-			t.Errorf("events and audit rows name %s", e164)
+		if !strings.Contains(log.String(), "cwmp session") || !strings.Contains(log.String(), "client_nonces") || !strings.Contains(desk, "****") {
+			t.Error("what is looked through is not there")
 		}
 	})
+}
+
+func (p *planted) tells(where, text string, lists ...map[string]string) {
+	p.t.Helper()
+	for _, list := range lists {
+		for name, value := range list {
+			if i := strings.Index(text, value); i >= 0 {
+				p.t.Errorf("%s is in %s: …%s…", name, where, text[max(0, i-160):min(len(text), i+80)])
+			}
+		}
+	}
+}
+
+// ownersColumns are where personal data belongs. What a device reported of its user is masked when it is shown.
+var ownersColumns = map[string]bool{
+	"accounts.msisdn": true, "accounts.live_msisdn": true, "accounts.impi": true, "accounts.impu": true, "accounts.display_name": true,
+	"accounts.bound_mobile": true, "accounts.broadband_account": true, "account_impus.impu": true, "sms_messages.recipient": true,
+	"mobile_identities.mdn": true, "asserted_numbers.mdn": true, "device_parameters.value": true, "tasks.result": true,
+}
+
+// rows are the texts of every column of every table.
+func (p *planted) rows() map[string]string {
+	p.t.Helper()
+	told := map[string]string{}
+	err := p.app.store.View(p.t.Context(), func(tx *store.Tx) error {
+		tables, err := tx.DB.Migrator().GetTables()
+		if err != nil {
+			return err
+		}
+		for _, table := range tables {
+			if table == "goose_db_version" { // of the migrations
+				continue
+			}
+			var rows []map[string]any
+			if err := tx.DB.Table(table).Find(&rows).Error; err != nil {
+				return err
+			}
+			for _, row := range rows {
+				for column, value := range row {
+					if text, ok := value.([]byte); ok {
+						value = string(text)
+					}
+					told[table+"."+column] += fmt.Sprintln(value)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, place := range []string{"events.payload", "audit_entries.changes", "tasks.shown", "deeds.result", "configurations.desired", "password_requests.number_hash",
+		"lockouts.subject", "client_nonces.nonce", "credentials.stored_key", "devices.http_credentials", "device_parameters.value", "deed_secrets.secret"} {
+		if told[place] == "" {
+			p.t.Errorf("%s is empty, so it proves nothing", place)
+		}
+	}
+	if e164 := regexp.MustCompile(`\+86\d{10,11}`).FindString(told["events.payload"] + told["audit_entries.changes"]); e164 != "" {
+		p.t.Errorf("events and audit rows name %s", e164)
+	}
+	return told
+}
+
+// pcFlow is 6.1.1 and 6.1.2, with a wrong password, one request too many and a delivery that the client refuses.
+func pcFlow(p *planted, n int) {
+	ctx := p.t.Context()
+	id, msisdn, mobile := p.newAccount(n, nil)
+	client := p.listen(p.client(msisdn, p.config(nil)))
+	p.want(0)(client.GetPassword(ctx))
+	password := p.password(mobile, 1)
+	p.secret("one-time password", password.Reveal())
+	p.want(1)(client.Register(ctx, models.Secret(p.secret("wrong password", "Planted-Wrong-1!"))))
+	p.want(0)(client.Register(ctx, password))
+	p.want(10)(client.GetPassword(ctx))
+	p.done(client.Heartbeat(ctx))
+	p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "m", "account": object{"id": id}, "boundMobile": mobile[:13] + "9",
+		"sipPassword": p.secret("rotated SIP secret", "planted-rotated-secret"), "imsi": p.secret("new IMSI", "460001234509999")})
+	p.person("new mobile", mobile[3:13]+"9")
+	client.SetFaults(sim.Faults{Parameters: map[string]int{"line.sip.authPassword": 9007}})
+	p.done(client.Heartbeat(ctx))
+	client.SetFaults(sim.Faults{})
+	p.done(client.Inform(ctx, models.EventBootstrap, models.EventBoot, models.EventValueChange))
+	client.Set("managementServer.password", p.secret("wrong management password", "PLANTEDWRONGMANAGEMENT2345"))
+	if _, err := client.Heartbeat(ctx); status(err) != http.StatusUnauthorized {
+		p.t.Error(err)
+	}
+}
+
+// online is a registered PC client of a new account.
+func (p *planted) online(n int) (id, msisdn string, client *sim.Client) {
+	id, msisdn, _ = p.newAccount(n, nil)
+	client = p.listen(p.client(msisdn, p.config(nil)))
+	p.want(0)(client.Register(p.t.Context(), p.first(n)))
+	return id, msisdn, client
+}
+
+// tasksFlow sets and reads secret parameters by tasks.
+func tasksFlow(p *planted, n int) {
+	_, _, client := p.online(n)
+	device := p.deviceOf(client).text("id")
+	taskSecret := p.secret("secret of a task", "planted-task-secret")
+	for kind, more := range map[string]object{
+		"SET_VALUES": {"values": []object{{"path": "Device.X_EXAMPLE.Password", "value": taskSecret}}},
+		"GET_VALUES": {"paths": []string{"Device.ManagementServer.", "Device.X_CT-COM_UserInfo."}},
+	} {
+		input := object{"idempotencyKey": kind, "device": object{"id": device}, "kind": kind}
+		for k, v := range more {
+			input[k] = v
+		}
+		p.mutate("createDeviceTask", "task { id }", input)
+	}
+	client.Set("Device.X_EXAMPLE.Password", "")
+	p.done(client.Heartbeat(p.t.Context()))
+}
+
+// takeOverFlow takes a binding over by another client.
+func takeOverFlow(p *planted, n int) {
+	_, msisdn, client := p.online(n)
+	p.want(0)(p.listen(p.client(msisdn, p.config(nil))).Register(p.t.Context(), p.first(n)))
+	p.want(12)(client.Heartbeat(p.t.Context()))
+}
+
+// brokenFlow loses answers and breaks the platform in the middle.
+func brokenFlow(p *planted, n int) {
+	_, _, client := p.online(n)
+	p.observe(client, func(sim.Exchange) error { return errLost })
+	if _, err := client.Register(p.t.Context(), p.first(n)); !errors.Is(err, errLost) {
+		p.t.Error(err)
+	}
+	p.listen(client)
+	p.exec("ALTER TABLE client_nonces RENAME TO client_nonces_away")
+	p.want(50)(client.Register(p.t.Context(), p.first(n)))
+	p.exec("ALTER TABLE client_nonces_away RENAME TO client_nonces")
+	p.want(0)(client.Register(p.t.Context(), p.first(n)))
+	for _, body := range []string{`<x>` + p.secrets["SIP secret 0"], strings.Repeat("<a>", 40) + p.secrets["SIP secret 0"]} {
+		answer, err := http.Post(p.south, "text/xml", strings.NewReader(body))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.answers("a torn message", answer)
+	}
+}
+
+// answers looks through an answer.
+func (p *planted) answers(what string, answer *http.Response) {
+	p.t.Helper()
+	defer answer.Body.Close()
+	var text bytes.Buffer
+	if err := answer.Header.Write(&text); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := text.ReadFrom(answer.Body); err != nil {
+		p.t.Fatal(err)
+	}
+	p.tells("the answer to "+what, text.String(), p.secrets, p.personal)
+}
+
+// mobileFlow is 6.1.3 in its modes, with a forged token, a wrong code and another SIM card.
+func mobileFlow(p *planted, n int) {
+	ctx := p.t.Context()
+	_, _, mdn := p.newAccount(n, nil)
+	imsi := p.secrets[fmt.Sprint("IMSI ", n)]
+	newPhone := func(imsi string) *sim.Client {
+		return p.listen(p.phone(mdn, p.config(func(c *sim.Config) { c.IMSI = imsi })))
+	}
+	phone := newPhone(imsi)
+	phone.SetFaults(sim.Faults{ForgeToken: func(token string) string { return token[:len(token)-10] + "AAAAAAAAAA" }})
+	p.want(23)(phone.RegisterNetwork(ctx))
+	phone.SetFaults(sim.Faults{})
+	p.want(0)(phone.RegisterNetwork(ctx))
+	p.done(phone.Heartbeat(ctx))
+	other := newPhone(p.secret("other IMSI", "460001234508888"))
+	p.want(23)(other.RegisterNetwork(ctx)) // another SIM card: a code by SMS has to tell
+	p.want(20)(other.RegisterSMS(ctx))
+	code := p.password(mdn, 1)
+	p.secret("code", code.Reveal())
+	p.want(1)(other.RegisterCode(ctx, models.Secret(p.secret("wrong code", "WRNGCDE9"))))
+	p.want(0)(other.RegisterCode(ctx, code))
+	third := newPhone(imsi)
+	answer, err := http.Get(p.portal + "?cn=" + p.secrets["wrong code"])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.answers("a stranger at the portal", answer)
+	p.want(0)(third.RegisterNetwork(ctx))
+	p.done(third.Logoff(ctx, "UserExit"))
+}
+
+// changeFlow is 6.1.5, with a wrong password and a wrong MAC.
+func changeFlow(p *planted, n int) {
+	ctx := p.t.Context()
+	_, _, client := p.online(n)
+	fresh := models.Secret(p.secret("changed password", "Planted-Blue-Kite-42!"))
+	p.want(1)(client.ChangePassword(ctx, models.Secret(p.secrets["wrong password"]), fresh))
+	client.SetFaults(sim.Faults{WrongMAC: true})
+	if _, err := client.ChangePassword(ctx, p.first(n), fresh); err != nil {
+		p.t.Error(err)
+	}
+	client.SetFaults(sim.Faults{})
+	p.want(0)(client.ChangePassword(ctx, p.first(n), fresh))
+	p.want(0)(client.Register(ctx, fresh))
+	p.done(client.Logoff(ctx, "UserExit"))
+}
+
+// legacyFlow sends the password itself.
+func legacyFlow(p *planted, n int) {
+	_, msisdn, _ := p.newAccount(n, nil)
+	client := p.listen(p.client(msisdn, p.config(nil)))
+	p.want(1)(client.RegisterPlain(p.t.Context(), models.Secret(p.secret("wrong plain password", "Planted-Wrong-2!"))))
+	p.want(0)(client.RegisterPlain(p.t.Context(), p.first(n)))
+}
+
+// careFlow is what a desk does for a customer.
+func careFlow(p *planted, n int) {
+	id, _, client := p.online(n)
+	mobile := "+86" + p.personal[fmt.Sprint("mobile ", n)]
+	p.query(`mutation($i: ResetAccountPasswordInput!) { resetAccountPassword(input: $i) { userErrors { message } } }`,
+		object{"i": object{"account": object{"id": id}, "idempotencyKey": "reset"}})
+	p.secret("reset code", p.password(mobile, 1).Reveal())
+	p.done(client.Heartbeat(p.t.Context()))
+}
+
+// northFlow is people and programs of the north, right and wrong.
+func northFlow(p *planted, _ int) {
+	p.mutate("registerDevice", "acsPassword", object{"idempotencyKey": "s", "clientType": "PC", "acsPassword": p.secret("chosen ACS password", "planted-acs-password"),
+		"identity": object{"oui": "00005E", "productClass": "IMSPC", "serialNumber": "planted-1"}})
+	made := p.mutate("registerDevice", "acsPassword", object{"idempotencyKey": "g", "clientType": "PC",
+		"identity": object{"oui": "00005E", "productClass": "IMSPC", "serialNumber": "planted-2"}})
+	p.secret("generated ACS password", made.text("acsPassword"))
+	operator := p.secret("operator's password", "Planted-Operator-7!")
+	p.mutate("saveOperator", "operator { id }", object{"username": "sower", "initialPassword": operator, "roleIds": []string{}, "enabled": true})
+	signIn := func(password string) *http.Response {
+		body := strings.NewReader(fmt.Sprintf(`{"query": "mutation { signIn(username: \"sower\", password: \"%s\") { accessToken userErrors { message } } }"}`, password))
+		r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.north+"/graphql", body)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Origin", p.north)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return answer
+	}
+	p.answers("a wrong operator's password", signIn(p.secret("wrong operator's password", "Planted-Wrong-3!")))
+	answer := signIn(operator)
+	var signedIn bytes.Buffer
+	if _, err := signedIn.ReadFrom(answer.Body); err != nil {
+		p.t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	token := regexp.MustCompile(`"accessToken":"([^"]+)"`).FindStringSubmatch(signedIn.String())
+	if token == nil || len(answer.Cookies()) != 1 {
+		p.t.Fatalf("%s %v", signedIn.String(), answer.Header)
+	}
+	p.secret("operator's token", token[1])
+	p.secret("refresh cookie", answer.Cookies()[0].Value)
+	for what, header := range map[string][2]string{
+		"a wrong client secret": {"/oauth/token", "Basic YnNzOnBsYW50ZWQtd3Jvbmctc2VjcmV0"}, "a wrong token": {"/graphql", "Bearer " + p.secret("wrong token", "planted.wrong.token")},
+	} {
+		r, err := http.NewRequestWithContext(context.WithoutCancel(p.t.Context()), http.MethodPost, p.north+header[0], strings.NewReader("grant_type=client_credentials"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", header[1])
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.answers(what, answer)
+	}
+	p.secret("wrong client secret", "planted-wrong-secret")
+	for _, wrong := range []object{
+		{"idempotencyKey": "w1", "externalId": "w1", "msisdn": "+862169990001", "sipPassword": "planted-refused-secret\x01"},
+		{"idempotencyKey": "w2", "externalId": "w2", "msisdn": "+862169990002", "sipPassword": []string{"planted-refused-secret"}},
+		{"idempotencyKey": "w3", "externalId": "planted0", "msisdn": "+862169990003", "sipPassword": "planted-refused-secret"},
+	} {
+		p.tells("the refusal of an account", p.raw(`mutation($input: ProvisionAccountInput!) { provisionAccount(input: $input) { userErrors { message } } }`,
+			object{"input": wrong}), map[string]string{"refused SIP secret": "planted-refused-secret"})
+	}
+	p.secret("refused SIP secret", "planted-refused-secret")
+}
+
+// desk is what somebody sees who may read everything but personal data and secrets.
+func (p *planted) desk() string {
+	p.t.Helper()
+	role := p.mutate("saveRole", "role { id }", object{"name": "blind", "permissions": []string{"ACCOUNT_READ", "DEVICE_READ", "EVENT_READ"}, "regions": []string{}})
+	made := p.mutate("saveApiClient", "apiClient { id }", object{"clientId": "blind", "roleIds": []string{role.text("role.id")}, "enabled": true, "allowedCidrs": []string{}})
+	rotated := p.query(`mutation($input: TargetActionInput!) { rotateApiClientSecret(input: $input) { secret } }`,
+		object{"input": object{"id": made.text("apiClient.id"), "idempotencyKey": "r"}})
+	blind := *p.platform
+	blind.token = p.accessToken("blind", p.secret("API client's secret", rotated.text("rotateApiClientSecret.secret")))
+	p.secret("API client's token", blind.token)
+	var seen strings.Builder
+	for _, document := range []string{
+		`{ accounts(first: 30) { nodes { id externalId state stateReason msisdn impi impu displayName region boundMobile imsi broadbandAccount screenSerial passwordState
+			services { code parameters } suspensions { reason note } smsMessages { nodes { id to purpose state providerStatus } }
+			bindings { nodes { id method boundBy { __typename ... on DeviceActor { deviceId } } } } } } }`,
+		`{ devices(first: 30) { nodes { id serialNumber ipAddress configuration { failure } parameters(first: 100) { nodes { path value } }
+			tasks { nodes { request result fault { message parameterFaults { message } } } } events { nodes { payload accountExternalId causedBy { __typename } } } } } }`,
+		`{ events(first: 1000) { nodes { type payload subjectId requestId accountExternalId subject { __typename id } } } }`,
+	} {
+		answer := blind.raw(document, nil)
+		if strings.Contains(answer, `"errors"`) {
+			p.t.Errorf("%s\n%s", document, answer)
+		}
+		seen.WriteString(answer)
+	}
+	return seen.String()
 }

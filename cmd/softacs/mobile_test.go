@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/softacs/softacs/acs/sim"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/store"
 )
 
 // withMobile is an account that mobile clients may use.
@@ -155,4 +158,140 @@ func (p *platform) identifiedBy(accountID string) (by string) {
 		}
 	}
 	return by
+}
+
+// Each mode with each HTTP answer lost once: the client's own retry leads to the same end, once.
+func TestMobileLostAnswers(t *testing.T) {
+	eachPlatform(t, nil, func(t *testing.T, p *platform) {
+		for _, flow := range []struct {
+			name      string
+			exchanges int
+		}{{"network", 3}, {"code asked for", 3}, {"code proved", 5}} {
+			for n := 1; n <= flow.exchanges; n++ {
+				p.run(fmt.Sprintf("%s %d", flow.name, n), func(_ *testing.T, p *platform) { p.mobileLosing(flow.name, n) })
+			}
+		}
+	})
+}
+
+// mobileLosing identifies a mobile client and loses the nth answer of one session.
+func (p *platform) mobileLosing(flow string, n int) {
+	t := p.t
+	id, msisdn, mdn := p.provision(withMobile)
+	client := p.phone(mdn, func(c *sim.Config) { c.IMSI = someIMSI })
+	run := func(name string, status int, session func() (sim.Outcome, error)) {
+		lost := false
+		if name == flow {
+			p.observe(client, func(e sim.Exchange) error {
+				if e.N == n && !lost {
+					lost = true
+					return errLost
+				}
+				return nil
+			})
+			defer p.observe(client, nil)
+		}
+		o, err := session()
+		if errors.Is(err, errLost) {
+			o, err = client.Retry(t.Context())
+		}
+		if err != nil || o.Status != status {
+			t.Fatalf("%s: %+v, %v", name, o, err)
+		}
+	}
+	method := "NETWORK"
+	if flow == "network" {
+		run(flow, 0, func() (sim.Outcome, error) { return client.RegisterNetwork(t.Context()) })
+	} else {
+		method = "SMS"
+		run("code asked for", 20, func() (sim.Outcome, error) { return client.RegisterSMS(t.Context()) })
+		code := p.password(mdn, 1)
+		// The last answer of all is 204: whoever lost it has everything, and its next session confirms that.
+		if flow == "code proved" && n == 5 {
+			p.observe(client, func(e sim.Exchange) error {
+				if e.N == n {
+					return errLost
+				}
+				return nil
+			})
+			if _, err := client.RegisterCode(t.Context(), code); !errors.Is(err, errLost) {
+				t.Fatal(err)
+			}
+			p.observe(client, nil)
+		} else {
+			run("code proved", 0, func() (sim.Outcome, error) { return client.RegisterCode(t.Context(), code) })
+		}
+		if got := len(p.messages(mdn)); got != 1 {
+			t.Errorf("%d SMS", got)
+		}
+	}
+	p.served(client, id, msisdn, method)
+	p.waitForEvent(id, "BINDING_CHANGED client.bound ACTIVE", 1)
+	if codes := p.eventsOf(id); count(codes, "BINDING_CHANGED client.bound PENDING") != 1 || count(codes, "DEVICE_REGISTERED device.registered") != 1 ||
+		count(codes, "DEVICE_REACHABILITY_CHANGED client.online ONLINE") != 1 {
+		t.Errorf("something happened twice: %q", codes)
+	}
+}
+
+// The SIM card at the first authentication (i4.md B.3).
+func TestIMSI(t *testing.T) {
+	for policy, x := range map[string]int{"sms": 23, "reject": 1} {
+		t.Run(policy, func(t *testing.T) {
+			eachPlatform(t, func(c *Config) { c.I4.Mobile.IMSIMismatch = policy }, func(t *testing.T, p *platform) {
+				const mismatch = "SECURITY security.imsi_mismatch"
+				id, _, mdn := p.provision(object{"clientTypes": []string{"MOBILE"}, "imsi": someIMSI})
+				client := p.phone(mdn, func(c *sim.Config) { c.IMSI = otherIMSI })
+				p.turnedAway(x, id, mismatch)(client.RegisterNetwork(t.Context()))
+				if policy == "sms" { // the mobile itself is the better witness
+					p.loginBySMS(client, mdn)
+					p.waitForEvent(id, mismatch, 2)
+				} else {
+					p.want(20)(client.RegisterSMS(t.Context()))
+					p.turnedAway(1, id, mismatch)(client.RegisterCode(t.Context(), p.password(mdn, 1)))
+				}
+				p.want(0)(p.phone(mdn, func(c *sim.Config) { c.IMSI = someIMSI }).RegisterNetwork(t.Context()))
+				p.want(0)(p.phone(mdn, nil).RegisterNetwork(t.Context())) // hidden by the system
+			})
+		})
+	}
+}
+
+// Another SIM card at a later boot suspends the binding until the client has authenticated again.
+func TestSIMChange(t *testing.T) {
+	eachPlatform(t, nil, func(t *testing.T, p *platform) {
+		id, _, mdn := p.provision(withMobile) // whose own SIM card nobody has told
+		// It shows its credentials unasked: a 1 BOOT without them is let in too, and says nothing that could be believed.
+		client := p.phone(mdn, func(c *sim.Config) { c.Basic = true })
+		p.want(0)(client.RegisterNetwork(t.Context()))
+		p.done(client.Boot(t.Context()))
+		client.Set("ui.imsi", someIMSI) // the system shows it from now on
+		p.done(client.Boot(t.Context()))
+		p.done(client.Boot(t.Context()))
+		if n := count(p.eventsOf(id), "SECURITY security.sim_changed"); n != 0 {
+			t.Error("the same card was taken for another one")
+		}
+		client.Set("ui.imsi", otherIMSI)
+		for range 2 {
+			p.want(12)(client.Boot(t.Context()))
+		}
+		p.want(12)(client.Heartbeat(t.Context()))
+		p.waitForEvent(id, "SECURITY security.sim_changed", 1)
+		p.waitForEvent(id, "BINDING_CHANGED client.suspended SUSPENDED", 1)
+		if state := p.mobileOf(client).text("bindings.nodes.0.state"); state != "SUSPENDED" {
+			t.Errorf("the binding is %s", state)
+		}
+		p.want(0)(client.RegisterNetwork(t.Context()))
+		p.done(client.Boot(t.Context()))
+		if state := p.mobileOf(client).text("bindings.nodes.0.state"); state != "ACTIVE" {
+			t.Errorf("after REGISTER the binding is %s", state)
+		}
+		if n := count(p.eventsOf(id), "SECURITY security.sim_changed"); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		var sealed []models.MobileIdentity
+		err := p.app.store.View(t.Context(), func(tx *store.Tx) error { return tx.DB.Find(&sealed).Error })
+		if err != nil || len(sealed) != 1 || len(sealed[0].IMSI) < 20 || strings.Contains(string(sealed[0].IMSI), otherIMSI) {
+			t.Errorf("%v, %v", sealed, err)
+		}
+	})
 }

@@ -249,6 +249,13 @@ func TestChangePasswordOfWhoIsNotAllowedAnyMore(t *testing.T) {
 		c := h.registered(a)
 		h.exec("UPDATE accounts SET state = 'TERMINATED' WHERE id = ?", a.ID)
 		c.change(password, chosen).want(models.ResultClosed)
+
+		a = h.provision()
+		c = h.registered(a)
+		h.exec("UPDATE devices SET client_type = 'MOBILE' WHERE id = ?", c.row().ID)
+		if o := c.change(password, chosen).run(); o.Result != models.ResultMalformed || o.Detail != "softClient.clientType" {
+			t.Errorf("not a PC: %+v", o)
+		}
 	})
 }
 

@@ -125,7 +125,8 @@ func TestRevocation(t *testing.T) {
 			p.waitForEvent(id, "CONFIGURATION_CHANGED config.applied APPLIED", 3)
 			want := []string{
 				"ACCOUNT_STATE_CHANGED account.suspended SUSPENDED", "BINDING_CHANGED client.suspended SUSPENDED", "CONFIGURATION_CHANGED config.pending PENDING",
-				"CONFIGURATION_CHANGED config.applied APPLIED", "ACCOUNT_STATE_CHANGED account.suspended SUSPENDED", "ACCOUNT_STATE_CHANGED account.resumed SUSPENDED",
+				"CONFIGURATION_CHANGED config.applied APPLIED", "ACCOUNT_STATE_CHANGED account.suspended SUSPENDED", "SECURITY security.register_refused",
+				"ACCOUNT_STATE_CHANGED account.resumed SUSPENDED",
 				"ACCOUNT_STATE_CHANGED account.resumed ACTIVE", "BINDING_CHANGED client.resumed ACTIVE", "CONFIGURATION_CHANGED config.pending PENDING",
 				"CONFIGURATION_CHANGED config.applied APPLIED",
 			}

@@ -111,7 +111,7 @@ func (r *Room) care(ctx context.Context, name string, in ActionInput, do func(*s
 // the account's region, else NOT_FOUND; a closed account is STATE_CONFLICT.
 func (r *Room) Unlock(ctx context.Context, in ActionInput) (Result, error) {
 	return r.care(ctx, unlockAccount, in, func(tx *store.Tx, a *models.Account) ([]change, error) {
-		list, err := served(tx, a)
+		list, err := devicesOf(tx, a)
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +140,7 @@ func (r *Room) Unlock(ctx context.Context, in ActionInput) (Result, error) {
 // account's region, else NOT_FOUND; STATE_CONFLICT unless the account is ACTIVE or SUSPENDED.
 func (r *Room) EndLogins(ctx context.Context, in ActionInput) (Result, error) {
 	return r.care(ctx, endLogins, in, func(tx *store.Tx, a *models.Account) ([]change, error) {
-		list, err := served(tx, a)
+		list, err := devicesOf(tx, a)
 		if err != nil || len(list) == 0 {
 			return nil, err
 		}
@@ -157,18 +157,26 @@ func (r *Room) EndLogins(ctx context.Context, in ActionInput) (Result, error) {
 // kicked is SC.LogoffReason of a login that the platform ended (i4.md B.6).
 const kicked = "Kicked"
 
-// served returns the devices of the account's live bindings, ordered by id, and holds their rows until the commit.
-func served(tx *store.Tx, a *models.Account) (list []*models.Device, err error) {
-	live, err := bindings.LiveOfAccount(tx, a.ID)
-	if err != nil || len(live) == 0 {
-		return nil, err
+// served returns the devices of these bindings, ordered by id, and holds their rows until the commit.
+func served(tx *store.Tx, live []models.Binding) (list []*models.Device, err error) {
+	if len(live) == 0 {
+		return nil, nil
 	}
 	ids := make([]models.ID, len(live))
 	for i, b := range live {
 		ids[i] = b.DeviceID
 	}
 	if err := tx.Locked().Where("id IN ?", ids).Order("id").Find(&list).Error; err != nil {
-		return nil, fmt.Errorf("read the devices of account %s: %w", a.ID, err)
+		return nil, fmt.Errorf("read the devices of account %s: %w", live[0].AccountID, err)
 	}
 	return list, nil
+}
+
+// devicesOf returns the devices of the account's live bindings as served does.
+func devicesOf(tx *store.Tx, a *models.Account) ([]*models.Device, error) {
+	live, err := bindings.LiveOfAccount(tx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return served(tx, live)
 }

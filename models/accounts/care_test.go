@@ -172,6 +172,13 @@ func TestEndLogins(t *testing.T) {
 		before = len(f.events())
 		f.did(f.room.EndLogins(f.ctx, f.action(a, "3", "")))
 		want(f.T, "events of what is so already", len(f.events())-before, 0)
+
+		// A device that owes a proof gets its binding back by that proof, not by the end of a suspension.
+		f.did(f.room.Suspend(f.ctx, f.action(a, "4", models.SuspendFraud)))
+		before = len(f.events())
+		f.did(f.room.Resume(f.ctx, f.action(a, "5", "")))
+		wantList(f.T, "events", f.told(before), "ACCOUNT_STATE_CHANGED account.resumed ACTIVE FRAUD",
+			"CONFIGURATION_CHANGED config.pending PENDING", "CONFIGURATION_CHANGED config.pending PENDING")
 	})
 }
 

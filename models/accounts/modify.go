@@ -253,7 +253,7 @@ func (r *Room) save(tx *store.Tx, before, a *models.Account, m mutation, changes
 
 // reconfigure tells every device of the account what became of it.
 func (r *Room) reconfigure(tx *store.Tx, a *models.Account) error {
-	list, err := served(tx, a)
+	list, err := devicesOf(tx, a)
 	if err != nil {
 		return err
 	}

@@ -137,8 +137,8 @@ func suspendBindings(tx *store.Tx, a *models.Account, reason bindings.Reason) er
 
 // Resume lifts the reason that is given, or every one that the actor may lift: FRAUD and REGULATORY are lifted by whoever put them or a holder
 // of SECURITY_ADMIN in the account's region only, else POLICY_DENIED. A reason that is not in force is STATE_CONFLICT. The account is ACTIVE
-// again when the last reason is lifted (resolutions 59); its bindings come back at once and its devices get everything at their next session.
-// Permissions and versions are those of Modify.
+// again when the last reason is lifted (resolutions 59); its bindings come back at once and its devices get everything at their next session,
+// those that owe a proof with their next REGISTER. Permissions and versions are those of Modify.
 func (r *Room) Resume(ctx context.Context, in ActionInput) (Result, error) {
 	var lifted, left []models.SuspendReason
 	apply := func(tx *store.Tx, a *models.Account, asked *outside) ([]change, error) {
@@ -176,18 +176,31 @@ func (r *Room) Resume(ctx context.Context, in ActionInput) (Result, error) {
 		if err := emit(tx, a, models.AccountStateChanged, "account.resumed", in.WorkOrderExternalID, more); err != nil || a.State != models.AccountActive {
 			return err
 		}
-		live, err := bindings.LiveOfAccount(tx, a.ID)
-		if err != nil {
-			return err
-		}
-		for i := range live {
-			if err := bindings.Resume(tx, &live[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return resumeBindings(tx, a)
 	}
 	return r.act(ctx, resumeAccount, in, apply, emit)
+}
+
+// resumeBindings gives the bindings of the account back; that of a device which owes a proof comes back with its next REGISTER.
+func resumeBindings(tx *store.Tx, a *models.Account) error {
+	live, err := bindings.LiveOfAccount(tx, a.ID)
+	if err != nil {
+		return err
+	}
+	list, err := served(tx, live)
+	if err != nil {
+		return err
+	}
+	for i := range live {
+		owes := slices.ContainsFunc(list, func(d *models.Device) bool { return d.ID == live[i].DeviceID && d.ReauthRequired })
+		if owes {
+			continue
+		}
+		if err := bindings.Resume(tx, &live[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // liftable says which of the reasons in force the actor lifts: the one asked for, or without one all that it may.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,6 +144,9 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.clients = clients.New(s, a.clock, clients.Rooms{
 		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
 	}, clientConfig)
+	if slices.Contains(c.I4.Mobile.Modes, "mo-sms") {
+		a.sms.Incoming = a.clients.Asserted
+	}
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)

@@ -184,7 +184,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 // runLoops starts what works in the background until endLoops.
 func (a *app) runLoops(ctx context.Context) {
 	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.clean, a.acs.Run} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.passwords.Run, a.clean, a.acs.Run} {
 		a.background.Go(func() { loop(ctx) })
 	}
 	// Presence is flushed and the log sequenced after everything that may still write has ended.

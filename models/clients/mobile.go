@@ -241,12 +241,11 @@ var nonceRun = regexp.MustCompile(`(?i)(?:^|[^0-9a-f])([0-9a-f]{32})(?:[^0-9a-f]
 // ClientNonce of the REGISTER that follows (i4.md B.3, mo-sms). A text without one is none of ours.
 func (r *Room) Asserted(ctx context.Context, from models.Number, text string) error {
 	found := nonceRun.FindStringSubmatch(text)
-	mdn, ok := r.config.Plan.Normalise(string(from))
-	if found == nil || !ok {
+	if found == nil {
 		slog.DebugContext(ctx, "an SMS to the service number is not about a REGISTER")
 		return nil
 	}
 	return r.store.InTx(ctx, func(tx *store.Tx) error {
-		return passwords.Assert(tx, mdn, strings.ToLower(found[1]), r.config.Mobile.AssertedTTL)
+		return passwords.Assert(tx, from, strings.ToLower(found[1]), r.config.Mobile.AssertedTTL)
 	})
 }

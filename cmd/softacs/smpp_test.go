@@ -380,17 +380,18 @@ func TestAMobileVouchesForItselfBySMPP(t *testing.T) {
 			id, msisdn, mdn := p.provision(withMobile)
 			client := p.phone(mdn, nil)
 			p.want(23)(client.RegisterMO(t.Context(), someRequestID))
-			say := func(from smpp.Address, want smpp.Status) {
+			say := func(from smpp.Address, nonce models.Secret, want smpp.Status) {
 				t.Helper()
-				deliver(t, c, &smpp.SM{Source: from, Dest: smpp.Address{NPI: 1, Digits: "10086"}, Message: "REG " + someRequestID}, want)
+				deliver(t, c, &smpp.SM{Source: from, Dest: smpp.Address{NPI: 1, Digits: "10086"}, Message: "REG " + nonce}, want)
 			}
-			say(smpp.Address{TON: 1, NPI: 1, Digits: mdn[3:]}, smpp.OK) // a foreign number with the digits of ours
-			p.want(23)(client.RegisterMO(t.Context(), someRequestID))
-			say(smpp.Address{NPI: 1, Digits: mdn[3:]}, smpp.OK)
+			const another = "ffeeddccbbaa99887766554433221100"
+			say(smpp.Address{TON: 1, NPI: 1, Digits: mdn[3:]}, another, smpp.OK) // a foreign number with the digits of ours
+			p.want(23)(client.RegisterMO(t.Context(), another))
+			say(smpp.Address{NPI: 1, Digits: mdn[3:]}, someRequestID, smpp.OK)
 			p.want(0)(client.RegisterMO(t.Context(), someRequestID))
 			p.served(client, id, msisdn, "NETWORK")
 			p.exec("ALTER TABLE asserted_numbers RENAME TO asserted_numbers_away")
-			say(smpp.Address{TON: 1, NPI: 1, Digits: mdn[1:]}, smpp.ReceiverTemporary)
+			say(smpp.Address{TON: 1, NPI: 1, Digits: mdn[1:]}, someRequestID, smpp.ReceiverTemporary)
 			if text := p.scrape(); metric(t, text, `softacs_sms_incoming_total{outcome="failed"}`) != 1 {
 				t.Error("the failure was not counted")
 			}

@@ -20,11 +20,23 @@ type line struct {
 	*provider
 	down   atomic.Bool
 	window int
+	rate   chan struct{} // if set, each message needs a value
 	hungUp atomic.Bool
 }
 
 func (l *line) Up() bool    { return !l.down.Load() }
 func (l *line) Window() int { return l.window }
+func (l *line) Admit(ctx context.Context) error {
+	if l.rate == nil {
+		return nil
+	}
+	select {
+	case <-l.rate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 func (l *line) Run(ctx context.Context, _ sms.Receiver) {
 	<-ctx.Done()
 	l.hungUp.Store(true)
@@ -321,6 +333,21 @@ func TestUpToAWindowOfMessagesIsOnItsWay(t *testing.T) {
 		}
 		if !l.hungUp.Load() {
 			h.Error("the line was not hung up")
+		}
+	})
+}
+
+// A message that the rate holds back has not been claimed: a stop does not wait for it, and another replica may send it.
+func TestTheRateIsWaitedForBeforeTheClaim(t *testing.T) {
+	eachLine(t, []string{"1"}, func(h *house, l *line) {
+		l.rate = make(chan struct{})
+		stop := h.run(h.Room)
+		first, second := h.queue(), h.queue()
+		l.rate <- struct{}{}
+		h.taken(first)
+		stop()
+		if m := h.get(second); m.State != models.SmsQueued || m.Attempts != 0 || l.count() != 1 {
+			h.Errorf("held back it is %+v", m)
 		}
 	})
 }

@@ -121,7 +121,7 @@ func (o *outbox) handle(ctx context.Context, m *models.SmsMessage) error {
 		return nil
 	}
 	free := func() { <-o.slots }
-	if ctx.Err() != nil || !o.connected() || m.ExpiresAt <= o.clock.Now() { // the wait for the slot may have been long
+	if o.line != nil && o.line.Admit(ctx) != nil || ctx.Err() != nil || !o.connected() || m.ExpiresAt <= o.clock.Now() { // it may have waited long
 		free()
 		return nil
 	}

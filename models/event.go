@@ -15,6 +15,7 @@ const (
 	KindRole       Kind = "Role"
 	KindAPIClient  Kind = "ApiClient"
 	KindEvent      Kind = "Event"
+	KindPackage    Kind = "Package"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )

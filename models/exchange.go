@@ -19,21 +19,24 @@ type EventName string
 
 // The events that the platform acts on so far; any other arrives by the code it was sent with.
 const (
-	EventBootstrap         EventName = "BOOTSTRAP"
-	EventBoot              EventName = "BOOT"
-	EventPeriodic          EventName = "PERIODIC"
-	EventScheduled         EventName = "SCHEDULED"
-	EventValueChange       EventName = "VALUE_CHANGE"
-	EventConnectionRequest EventName = "CONNECTION_REQUEST"
-	EventTransferComplete  EventName = "TRANSFER_COMPLETE"
-	EventDiagnostics       EventName = "DIAGNOSTICS_COMPLETE"
-	EventHeartbeat         EventName = "HEARTBEAT"
-	EventMReboot           EventName = "M_REBOOT"
-	EventGetPassword       EventName = "GET_PASSWORD"
-	EventRegister          EventName = "REGISTER"
-	EventChangePassword    EventName = "CHANGE_PASSWORD"
-	EventLogoff            EventName = "LOGOFF"
-	EventStatistics        EventName = "STATISTICS"
+	EventBootstrap          EventName = "BOOTSTRAP"
+	EventBoot               EventName = "BOOT"
+	EventPeriodic           EventName = "PERIODIC"
+	EventScheduled          EventName = "SCHEDULED"
+	EventValueChange        EventName = "VALUE_CHANGE"
+	EventConnectionRequest  EventName = "CONNECTION_REQUEST"
+	EventTransferComplete   EventName = "TRANSFER_COMPLETE"
+	EventDiagnostics        EventName = "DIAGNOSTICS_COMPLETE"
+	EventHeartbeat          EventName = "HEARTBEAT"
+	EventRequestDownload    EventName = "REQUEST_DOWNLOAD"
+	EventAutonomousTransfer EventName = "AUTONOMOUS_TRANSFER_COMPLETE"
+	EventMDownload          EventName = "M_DOWNLOAD"
+	EventMReboot            EventName = "M_REBOOT"
+	EventGetPassword        EventName = "GET_PASSWORD"
+	EventRegister           EventName = "REGISTER"
+	EventChangePassword     EventName = "CHANGE_PASSWORD"
+	EventLogoff             EventName = "LOGOFF"
+	EventStatistics         EventName = "STATISTICS"
 )
 
 // InformEvent is one event of an Inform. At L0 only events whose profile level is L0 are acted on.
@@ -96,6 +99,7 @@ const (
 	GetParameterValues Method = "GetParameterValues"
 	GetParameterNames  Method = "GetParameterNames"
 	RebootDevice       Method = "Reboot"
+	DownloadFile       Method = "Download"
 )
 
 // Request is what the platform asks of a device next.
@@ -106,7 +110,9 @@ type Request struct {
 	Path   string   // GetParameterNames
 	// NextLevel asks GetParameterNames for one level only.
 	NextLevel  bool
-	CommandKey string // Reboot
+	CommandKey string // Reboot, Download
+	// Download is what the file is; its CommandKey is the Request's.
+	Download *Download
 	// Outcome, if set, is written behind Values as UI.Status, UI.Result and what belongs to them.
 	Outcome *Outcome
 	// Without names what the device refused of the Outcome; it is left out.
@@ -117,7 +123,7 @@ type Request struct {
 
 // Reply is a device's answer to a Request: exactly one of a result and a Fault.
 type Reply struct {
-	Status int     // SetParameterValues: 0 applied, 1 committed
+	Status int     // SetParameterValues: 0 applied, 1 committed; Download: 0 done, 1 later
 	Values []Value // GetParameterValues: logical names where the profile knows them
 	Raw    []Value // GetParameterValues: as answered
 	Names  []ParameterName
@@ -145,12 +151,22 @@ type ParameterFault struct {
 	Message string `json:"message"`
 }
 
-// Transfer is a TransferComplete of a device.
+// Download is the file that a device is asked to fetch (TR-069 A.3.2.8).
+type Download struct {
+	FileType, URL, FileName string
+	Size                    int64 // bytes
+	DelaySeconds            int
+}
+
+// Transfer is a TransferComplete of a device, or an AutonomousTransferComplete of a transfer that nobody asked for.
 type Transfer struct {
 	CommandKey string
-	Fault      *Fault
-	StartedAt  Time
-	EndedAt    Time
+	Autonomous bool
+	// FileType and URL are told by autonomous transfers only.
+	FileType, URL string
+	Fault         *Fault
+	StartedAt     Time
+	EndedAt       Time
 }
 
 // Result is a result code of UI.Status by its name (i4.md B.0).

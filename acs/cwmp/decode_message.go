@@ -88,6 +88,29 @@ func (r *decoding) message() (Message, error) {
 		})
 	case "RebootResponse":
 		return &RebootResponse{}, nil
+	case "Download":
+		return r.download()
+	case "DownloadResponse":
+		m := &DownloadResponse{}
+		return m, r.fields(func(name []byte) error {
+			switch string(name) {
+			case "Status":
+				return r.code(&m.Status)
+			case "StartTime":
+				return r.time(&m.StartTime)
+			case "CompleteTime":
+				return r.time(&m.CompleteTime)
+			}
+			return nil
+		})
+	case "AutonomousTransferComplete":
+		return r.autonomousTransferComplete()
+	case "AutonomousTransferCompleteResponse":
+		return &AutonomousTransferCompleteResponse{}, nil
+	case "RequestDownload":
+		return r.requestDownload()
+	case "RequestDownloadResponse":
+		return &RequestDownloadResponse{}, nil
 	case "TransferComplete":
 		return r.transferComplete()
 	case "TransferCompleteResponse":
@@ -269,15 +292,19 @@ func (r *decoding) transferComplete() (*TransferComplete, error) {
 		case "CompleteTime":
 			return r.time(&m.CompleteTime)
 		case "FaultStruct":
-			return r.fields(func(name []byte) error {
-				switch string(name) {
-				case "FaultCode":
-					return r.code(&m.FaultCode)
-				case "FaultString":
-					return r.verbatim(&m.FaultString)
-				}
-				return nil
-			})
+			return r.faultStruct(&m.FaultCode, &m.FaultString)
+		}
+		return nil
+	})
+}
+
+func (r *decoding) faultStruct(code *int, text *string) error {
+	return r.fields(func(name []byte) error {
+		switch string(name) {
+		case "FaultCode":
+			return r.code(code)
+		case "FaultString":
+			return r.verbatim(text)
 		}
 		return nil
 	})

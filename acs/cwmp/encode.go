@@ -3,6 +3,7 @@ package cwmp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -111,7 +112,7 @@ func (w *writer) message(m Message) {
 	case *Fault:
 		w.fault(m)
 		return
-	case *GetRPCMethods, *RebootResponse, *TransferCompleteResponse:
+	case *GetRPCMethods, *RebootResponse, *TransferCompleteResponse, *AutonomousTransferCompleteResponse, *RequestDownloadResponse:
 		w.raw(`<cwmp:` + m.Method() + `/>`)
 		return
 	case *Unknown:
@@ -165,14 +166,37 @@ func (w *writer) message(m Message) {
 	case *Reboot:
 		w.limit("CommandKey", "is longer than 32 characters", m.CommandKey, maxKey)
 		w.field("CommandKey", m.CommandKey)
-	case *TransferComplete:
-		w.field("CommandKey", m.CommandKey)
-		w.raw(`<FaultStruct>`)
-		w.number("FaultCode", m.FaultCode)
-		w.field("FaultString", m.FaultString)
-		w.raw(`</FaultStruct>`)
+	case *Download:
+		w.download(m)
+	case *DownloadResponse:
+		w.number("Status", m.Status)
 		w.time("StartTime", m.StartTime)
 		w.time("CompleteTime", m.CompleteTime)
+	case *TransferComplete:
+		w.field("CommandKey", m.CommandKey)
+		w.faultStruct(m.FaultCode, m.FaultString)
+		w.time("StartTime", m.StartTime)
+		w.time("CompleteTime", m.CompleteTime)
+	case *AutonomousTransferComplete:
+		w.field("AnnounceURL", m.AnnounceURL)
+		w.field("TransferURL", m.TransferURL)
+		w.boolean("IsDownload", m.IsDownload)
+		w.field("FileType", m.FileType)
+		w.field("FileSize", strconv.FormatInt(m.FileSize, 10))
+		w.field("TargetFileName", m.TargetFileName)
+		w.faultStruct(m.FaultCode, m.FaultString)
+		w.time("StartTime", m.StartTime)
+		w.time("CompleteTime", m.CompleteTime)
+	case *RequestDownload:
+		w.field("FileType", m.FileType)
+		w.array("FileTypeArg", "cwmp:ArgStruct", len(m.Args))
+		for _, a := range m.Args {
+			w.raw(`<ArgStruct>`)
+			w.field("Name", a.Name)
+			w.field("Value", a.Value)
+			w.raw(`</ArgStruct>`)
+		}
+		w.raw(`</FileTypeArg>`)
 	default:
 		w.fail("Body", "is of a foreign type")
 		return
@@ -199,6 +223,37 @@ func (w *writer) inform(m *Inform) {
 	w.time("CurrentTime", m.CurrentTime)
 	w.number("RetryCount", m.RetryCount)
 	w.values(m.Parameters)
+}
+
+// download writes the lengths that the schema allows, and a file size that fits an unsignedInt.
+func (w *writer) download(m *Download) {
+	w.limit("CommandKey", "is longer than 32 characters", m.CommandKey, maxKey)
+	w.limit("FileType", "is longer than 64 characters", m.FileType, 64)
+	for name, text := range map[string]string{
+		"URL": m.URL, "Username": m.Username, "Password": m.Password, "TargetFileName": m.TargetFileName, "SuccessURL": m.SuccessURL, "FailureURL": m.FailureURL,
+	} {
+		w.limit(name, "is longer than 256 characters", text, 256)
+	}
+	if m.FileSize < 0 || m.FileSize > math.MaxUint32 || m.DelaySeconds < 0 {
+		w.fail("FileSize", "or DelaySeconds is out of range")
+	}
+	w.field("CommandKey", m.CommandKey)
+	w.field("FileType", m.FileType)
+	w.field("URL", m.URL)
+	w.field("Username", m.Username)
+	w.field("Password", m.Password)
+	w.field("FileSize", strconv.FormatInt(m.FileSize, 10))
+	w.field("TargetFileName", m.TargetFileName)
+	w.number("DelaySeconds", m.DelaySeconds)
+	w.field("SuccessURL", m.SuccessURL)
+	w.field("FailureURL", m.FailureURL)
+}
+
+func (w *writer) faultStruct(code int, text string) {
+	w.raw(`<FaultStruct>`)
+	w.number("FaultCode", code)
+	w.field("FaultString", text)
+	w.raw(`</FaultStruct>`)
 }
 
 // fault writes i4.md example 25; the fault string of SOAP is always the same.

@@ -20,7 +20,9 @@ func TestEveryMessage(t *testing.T) {
 		for _, m := range everything() {
 			want := &cwmp.Envelope{Version: version, ID: "<5003>", Body: m}
 			out := encode(t, want)
-			schema.check(t, parseTree(t, out))
+			if !since12(m) || version == cwmp.V1_2 {
+				schema.check(t, parseTree(t, out))
+			}
 			if !bytes.Contains(out, []byte(`xmlns:cwmp="`+version.Namespace()+`"`)) {
 				t.Errorf("%s: not in %s", m.Method(), version.Namespace())
 			}
@@ -30,7 +32,7 @@ func TestEveryMessage(t *testing.T) {
 				}
 			}
 			_, fault := m.(*cwmp.Fault)
-			_, transfer := m.(*cwmp.TransferComplete)
+			transfer := strings.HasSuffix(m.Method(), "TransferComplete")
 			if got := bytes.Contains(out, []byte("<FaultCode>")); got != (fault || transfer) {
 				t.Errorf("%s: <FaultCode> found: %t", m.Method(), got)
 			}
@@ -40,6 +42,9 @@ func TestEveryMessage(t *testing.T) {
 		}
 	}
 }
+
+// since12 tells whether a message is declared from cwmp-1-1 or 1-2 on only; a client that sends it in an older namespace is answered there.
+func since12(m cwmp.Message) bool { return strings.HasPrefix(m.Method(), "Autonomous") }
 
 func TestEncodeFills(t *testing.T) {
 	t.Parallel()

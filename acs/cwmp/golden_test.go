@@ -191,11 +191,16 @@ func TestExampleFields(t *testing.T) {
 		CommandKey: "upg-20120110-000137-7f3c0a9e",
 		StartTime:  at("2012-01-10T02:12:05Z"), CompleteTime: at("2012-01-10T02:14:44Z"),
 	}})
+	check("11-download", &cwmp.Envelope{Version: cwmp.V1_2, ID: "5020", Body: &cwmp.Download{
+		CommandKey: "upg-20120110-000137-7f3c0a9e", FileType: "1 Firmware Upgrade Image", FileSize: 18_350_080, TargetFileName: "imspc-2.1.0.exe", DelaySeconds: 120,
+		URL: "https://dl.i4.example.net/p/p7K3xQ9w/imspc-2.1.0.exe?d=364a82e82bcd5b9e&e=4f0c1a80&s=SGLuQySgHcdJLYqVBA61Si_yPKI05BTsiXl5LuuAt0A",
+	}})
+	check("12-download-response", &cwmp.Envelope{Version: cwmp.V1_2, ID: "5020", Body: &cwmp.DownloadResponse{Status: 1}})
 	check("30-get-rpc-methods-response", &cwmp.Envelope{Version: cwmp.V1_2, ID: "1013", Body: &cwmp.GetRPCMethodsResponse{
 		Methods: []string{"Inform", "GetRPCMethods", "TransferComplete", "AutonomousTransferComplete", "RequestDownload"},
 	}})
 	check("32-request-download", &cwmp.Envelope{
-		Version: cwmp.V1_2, ID: "1014", Body: &cwmp.Unknown{Name: "RequestDownload"},
+		Version: cwmp.V1_2, ID: "1014", Body: &cwmp.RequestDownload{FileType: "1 Firmware Upgrade Image", Args: []cwmp.Arg{{Name: "Version", Value: "2.0.3"}}},
 	})
 }
 

@@ -122,6 +122,28 @@ type Reboot struct{ CommandKey string }
 // RebootResponse promises the restart.
 type RebootResponse struct{}
 
+// Download asks the client to fetch a file (TR-069 A.3.2.8). DelaySeconds is the least that it waits; FileSize is in bytes, 0 for not said.
+type Download struct {
+	CommandKey     string
+	FileType       string
+	URL            string
+	Username       string
+	Password       string
+	FileSize       int64
+	TargetFileName string
+	DelaySeconds   int
+	SuccessURL     string
+	FailureURL     string
+}
+
+// DownloadResponse says how far the download came: Status 0 done and applied, so that no TransferComplete follows, 1 later. The times count
+// with 0 only; the zero time is unknown.
+type DownloadResponse struct {
+	Status       int
+	StartTime    time.Time
+	CompleteTime time.Time
+}
+
 // TransferComplete reports the end of a transfer (TR-069 A.3.3.2). FaultCode 0 is success. The zero time is unknown.
 type TransferComplete struct {
 	CommandKey   string
@@ -133,6 +155,35 @@ type TransferComplete struct {
 
 // TransferCompleteResponse acknowledges it.
 type TransferCompleteResponse struct{}
+
+// AutonomousTransferComplete reports a transfer that the server did not ask for (TR-069 A.3.3.3).
+type AutonomousTransferComplete struct {
+	AnnounceURL    string
+	TransferURL    string
+	IsDownload     bool
+	FileType       string
+	FileSize       int64
+	TargetFileName string
+	FaultCode      int
+	FaultString    string
+	StartTime      time.Time
+	CompleteTime   time.Time
+}
+
+// AutonomousTransferCompleteResponse acknowledges it.
+type AutonomousTransferCompleteResponse struct{}
+
+// RequestDownload asks the server for a Download (TR-069 A.4.2.2), with at most 16 arguments, such as Version.
+type RequestDownload struct {
+	FileType string
+	Args     []Arg
+}
+
+// Arg is a name with a value.
+type Arg struct{ Name, Value string }
+
+// RequestDownloadResponse acknowledges it, whether a Download follows or not.
+type RequestDownloadResponse struct{}
 
 // Fault is a SOAP fault with a CWMP fault in its detail (TR-069 3.5, A.5).
 type Fault struct {
@@ -171,7 +222,15 @@ func (*Reboot) Method() string                     { return "Reboot" }
 func (*RebootResponse) Method() string             { return "RebootResponse" }
 func (*TransferComplete) Method() string           { return "TransferComplete" }
 func (*TransferCompleteResponse) Method() string   { return "TransferCompleteResponse" }
-func (*Fault) Method() string                      { return "Fault" }
+func (*Download) Method() string                   { return "Download" }
+func (*DownloadResponse) Method() string           { return "DownloadResponse" }
+func (*RequestDownload) Method() string            { return "RequestDownload" }
+func (*RequestDownloadResponse) Method() string    { return "RequestDownloadResponse" }
+func (*AutonomousTransferComplete) Method() string { return "AutonomousTransferComplete" }
+func (*AutonomousTransferCompleteResponse) Method() string {
+	return "AutonomousTransferCompleteResponse"
+}
+func (*Fault) Method() string { return "Fault" }
 
 // Method returns the name on the wire.
 func (m *Unknown) Method() string { return m.Name }

@@ -200,6 +200,18 @@ func everything() []cwmp.Message {
 		&cwmp.RebootResponse{},
 		&cwmp.TransferComplete{CommandKey: "k", FaultCode: 9010, FaultString: "File transfer failure"},
 		&cwmp.TransferCompleteResponse{},
+		&cwmp.Download{
+			CommandKey: "k", FileType: "1 Firmware Upgrade Image", URL: "https://a/p/1/n?d=1&e=2&s=3", Username: "u", Password: "p", FileSize: 4294967295,
+			TargetFileName: "n", DelaySeconds: 7, SuccessURL: "https://a/1", FailureURL: "https://a/2",
+		},
+		&cwmp.DownloadResponse{Status: 1},
+		&cwmp.RequestDownload{FileType: "1 Firmware Upgrade Image", Args: []cwmp.Arg{{Name: "Version", Value: "2"}, {Name: "A&B"}}},
+		&cwmp.RequestDownloadResponse{},
+		&cwmp.AutonomousTransferComplete{
+			AnnounceURL: "http://a", TransferURL: "http://b", IsDownload: true, FileType: "1 Firmware Upgrade Image", FileSize: 9, TargetFileName: "n",
+			FaultCode: 9010, FaultString: "File transfer failure",
+		},
+		&cwmp.AutonomousTransferCompleteResponse{},
 		&cwmp.Fault{
 			Code: 9003, String: "Invalid arguments", SOAPCode: "Server",
 			Parameters: []cwmp.ParameterFault{{Name: "Device.A", Code: 9005, String: "x"}, {Name: "Device.B", Code: 9007}},

@@ -87,8 +87,9 @@ func TestInformEvents(t *testing.T) {
 		{"X CT-COM BIND", models.EventRegister, "", true},
 		{"x ct-com  bind2", models.EventRegister, EventNormalised, true},
 		{"X CT-COM ACCOUNTCHANGE", "X CT-COM ACCOUNTCHANGE", "", true},
-		{"10 AUTONMOUS TRANSFER COMPLETE", "10 AUTONMOUS TRANSFER COMPLETE", "", false},
-		{"M Download", "M Download", "", false},
+		{"10 AUTONMOUS TRANSFER COMPLETE", models.EventAutonomousTransfer, "", false},
+		{"M Download", models.EventMDownload, "", false},
+		{"M Upload", "M Upload", "", false},
 		{"X CT-COM LOGOFF", "X CT-COM LOGOFF", EventUnknown, true}, // disabled
 		{"M CTC LOG_PERIODIC", "M CTC LOG_PERIODIC", EventUnknown, true},
 		{"X 00005E THING", "X 00005E THING", EventUnknown, true},
@@ -101,7 +102,7 @@ func TestInformEvents(t *testing.T) {
 			len(warnings) == 1 && warnings[0] != c.warning {
 			t.Errorf("%q: %+v %v", c.code, e, warnings)
 		}
-		if keeps := e.CommandKey == "k"; keeps != (c.name == models.EventMReboot || string(c.name) == c.code) {
+		if keeps := e.CommandKey == "k"; keeps != (c.name == models.EventMReboot || c.name == models.EventMDownload || string(c.name) == c.code) {
 			t.Errorf("%q: CommandKey %q", c.code, e.CommandKey)
 		}
 	}

@@ -26,6 +26,7 @@ var nouns = []any{
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
 	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{},
+	models.Package{}, models.DeviceDownload{}, models.TransferReport{},
 }
 
 // The tables have exactly the columns of the nouns, on both engines: a migration and a struct cannot drift apart.

@@ -115,6 +115,16 @@ func orEmpty(c *model.BindingConnection, err error) (*model.BindingConnection, e
 	return c, err
 }
 
+func packageConnection(ctx context.Context, items []models.Package, cursors []string, next, previous bool) *model.PackageConnection {
+	r := requestFrom(ctx)
+	c := &model.PackageConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.Package) *model.PackageEdge {
+		r.packages.put(node.ID, node)
+		return &model.PackageEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}
+
 func smsConnection(items []models.SmsMessage, cursors []string, next, previous bool) *model.SmsMessageConnection {
 	c := &model.SmsMessageConnection{PageInfo: pageInfo(cursors, next, previous)}
 	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.SmsMessage) *model.SmsMessageEdge {

@@ -7,10 +7,12 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/softacs/softacs/graph/model"
+	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/tasks"
 )
 
@@ -235,7 +237,11 @@ func registerInput(in model.RegisterDeviceInput) devices.RegisterInput {
 func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
 	create := tasks.CreateInput{
 		IdempotencyKey: in.IdempotencyKey, Device: deviceRef(in.Device), Kind: in.Kind, Paths: in.Paths.Value(), ObjectPath: in.ObjectPath.Value(),
-		NextLevel: in.NextLevel, ExpiresInSeconds: in.ExpiresInSeconds, Wake: in.Wake,
+		NextLevel: in.NextLevel, ExpiresInSeconds: in.ExpiresInSeconds, Wake: in.Wake, DelaySeconds: in.DelaySeconds,
+	}
+	if s := in.PackageID.Value(); s != nil {
+		id := idOf(models.KindPackage, *s)
+		create.PackageID = &id
 	}
 	if list := in.Values.Value(); list != nil {
 		create.Values = make([]models.Value, len(list))
@@ -244,4 +250,28 @@ func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
 		}
 	}
 	return create
+}
+
+func packageInput(in model.StartPackageUploadInput) packages.StartInput {
+	return packages.StartInput{
+		IdempotencyKey: in.IdempotencyKey, Name: in.Name, SoftwareVersion: in.SoftwareVersion, ClientType: in.ClientType, Models: in.Models, FileType: in.FileType,
+		Size: in.Size, Sha256: in.Sha256, Signature: given(in.Signature), MinFromVersion: given(in.MinFromVersion), ReleaseNotes: given(in.ReleaseNotes),
+	}
+}
+
+func packageAction(in model.TargetActionInput) packages.ActionInput {
+	return packages.ActionInput{
+		ID: idOf(models.KindPackage, in.ID), IdempotencyKey: given(in.IdempotencyKey), ExpectedVersion: version(in.ExpectedVersion), Note: given(in.Note),
+	}
+}
+
+// shownRequest is a task's request with the global id of its package.
+func shownRequest(request models.TaskRequest) (any, error) {
+	if request.PackageID.IsZero() {
+		return request, nil
+	}
+	return struct {
+		models.TaskRequest
+		PackageID string `json:"packageId"`
+	}{request, types.FormatID(models.Subject{Kind: models.KindPackage, ID: request.PackageID})}, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/tasks"
@@ -44,6 +45,7 @@ type Config struct {
 	Devices       *devices.Room
 	Operators     *operators.Room
 	Passwords     *passwords.Room
+	Packages      *packages.Room
 	Sms           *sms.Room
 	Tasks         *tasks.Room
 	Events        *events.Log
@@ -85,7 +87,7 @@ func (d *Door) Close(ctx context.Context) error { return d.hub.Close(ctx) }
 // resolver is the root of all resolvers.
 type resolver struct{ *server }
 
-// New returns the door of /graphql, /oauth/token and, in lab mode, /graphiql/.
+// New returns the door of /graphql, /oauth/token, /uploads/ and, in lab mode, /graphiql/.
 func New(c Config) (*Door, error) {
 	s := &server{Config: c, origins: http.NewCrossOriginProtection()}
 	if s.Timeout == 0 {
@@ -100,6 +102,7 @@ func New(c Config) (*Door, error) {
 	hub := transport.NewHub(s.Streams, c.Clock)
 	mux.Handle("/graphql", s.graphql(hub))
 	mux.HandleFunc("/oauth/token", s.token)
+	mux.HandleFunc("/uploads/{id}", s.upload)
 	if c.Lab {
 		mux.Handle("/graphiql/", graphiql())
 	}

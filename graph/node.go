@@ -19,6 +19,8 @@ func (r *request) familyOf(kind models.Kind) *family {
 		return &f.bindings
 	case models.KindTask:
 		return &f.tasks
+	case models.KindPackage:
+		return &f.packages
 	case models.KindSms:
 		return &f.messages
 	case models.KindOperator:
@@ -35,7 +37,7 @@ func (r *request) familyOf(kind models.Kind) *family {
 var nodeNeeds = map[models.Kind]models.Permission{
 	models.KindAccount: models.AccountRead, models.KindSms: models.AccountRead,
 	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead,
-	models.KindOperator: models.OperatorAdmin, models.KindAPIClient: models.OperatorAdmin, models.KindRole: models.OperatorAdmin,
+	models.KindPackage: models.UpgradeRead, models.KindOperator: models.OperatorAdmin, models.KindAPIClient: models.OperatorAdmin, models.KindRole: models.OperatorAdmin,
 }
 
 // node loads what s names: nil if there is nothing of the kind in scope, FORBIDDEN for a kind that the actor may not read (resolutions 78).
@@ -57,6 +59,8 @@ func node(ctx context.Context, s models.Subject) (types.Node, error) {
 		return found(r.bindings.get(ctx, s.ID))
 	case models.KindTask:
 		return found(r.tasks.get(ctx, s.ID))
+	case models.KindPackage:
+		return found(r.packages.get(ctx, s.ID))
 	case models.KindSms:
 		return found(r.messages.get(ctx, s.ID))
 	case models.KindOperator:

@@ -18,6 +18,7 @@ import (
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/store"
@@ -65,6 +66,10 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		t.Fatal(err)
 	}
 	people := operators.New(s, clock, operators.Config{Memory: 64, Passes: 1})
+	keepers, err := packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := &house{T: t, store: s, clock: clock, log: events.New(s, clock)}
 	h.config = graph.Config{
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
@@ -73,8 +78,9 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Devices:       devices.New(s, clock, devices.Config{}),
 		Operators:     people,
 		Passwords:     keeper,
+		Packages:      keepers,
 		Sms:           sms.New(s, clock, nil),
-		Tasks:         tasks.New(s, clock, tasks.Config{}),
+		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
 		Events:        h.log,
 		Clock:         clock,
 		TokenSeeds:    [][32]byte{{1}, {2}},

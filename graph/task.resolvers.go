@@ -37,7 +37,7 @@ func (r *deviceTaskResolver) Request(ctx context.Context, obj *models.Task) (any
 	for i, v := range request.Values {
 		request.Values[i].Value = r.hidden(ctx, d, v.Name, v.Value)
 	}
-	return request, nil
+	return shownRequest(request)
 }
 
 func (r *deviceTaskResolver) Result(ctx context.Context, obj *models.Task) (any, error) {

@@ -9,6 +9,8 @@ const (
 	SetValues TaskKind = "SET_VALUES"
 	GetNames  TaskKind = "GET_NAMES"
 	Reboot    TaskKind = "REBOOT"
+	// DownloadTask brings a package to a device (i4.md B.7).
+	DownloadTask TaskKind = "DOWNLOAD"
 )
 
 // TaskState is where a task stands (resolutions 23).
@@ -27,7 +29,8 @@ const (
 
 // TaskTransitions is the state table of a task; a state without a row is final.
 var TaskTransitions = map[TaskState][]TaskState{
-	TaskPending:      {TaskSent, TaskFailed, TaskExpired, TaskCancelled},
+	// A device may tell of a download whose answer was lost, or run its version by then.
+	TaskPending:      {TaskSent, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired, TaskCancelled},
 	TaskSent:         {TaskPending, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired},
 	TaskAcknowledged: {TaskPending, TaskSucceeded, TaskFailed, TaskExpired},
 }
@@ -56,6 +59,9 @@ type Task struct {
 	CreatedByKind ActorKind
 	CreatedByID   ID
 	CreatedByName string
+
+	// Steps are the requests of the session that has the task, the first is out or next; in memory only.
+	Steps []Request `gorm:"-"`
 }
 
 // TaskRequest is the argument of a task; which fields belong to which kind is resolutions 52.
@@ -64,4 +70,8 @@ type TaskRequest struct {
 	Values     []Value  `json:"values,omitempty"`
 	ObjectPath string   `json:"objectPath,omitempty"`
 	NextLevel  bool     `json:"nextLevel,omitempty"`
+	// PackageID, Mode and DelaySeconds, which is the least delay, are of DOWNLOAD.
+	PackageID    ID          `json:"packageId,omitzero"`
+	Mode         UpgradeMode `json:"mode,omitempty"`
+	DelaySeconds int         `json:"delaySeconds,omitempty"`
 }

@@ -15,6 +15,7 @@ var answers = map[models.Method]string{
 	models.SetParameterValues: (*cwmp.SetParameterValuesResponse)(nil).Method(),
 	models.GetParameterValues: (*cwmp.GetParameterValuesResponse)(nil).Method(),
 	models.GetParameterNames:  (*cwmp.GetParameterNamesResponse)(nil).Method(),
+	models.DownloadFile:       (*cwmp.DownloadResponse)(nil).Method(),
 	models.RebootDevice:       (*cwmp.RebootResponse)(nil).Method(),
 }
 
@@ -27,6 +28,8 @@ func Answers(m cwmp.Message, method models.Method) bool {
 func (p *Profile) Reply(m cwmp.Message) (models.Reply, error) {
 	switch m := m.(type) {
 	case *cwmp.SetParameterValuesResponse:
+		return models.Reply{Status: m.Status}, nil
+	case *cwmp.DownloadResponse:
 		return models.Reply{Status: m.Status}, nil
 	case *cwmp.RebootResponse:
 		return models.Reply{}, nil
@@ -60,6 +63,15 @@ func (p *Profile) fault(m *cwmp.Fault) *models.Fault {
 		fault.Parameters = append(fault.Parameters, models.ParameterFault{Path: f.Name, Name: p.Name(f.Name), Code: f.Code, Message: f.String})
 	}
 	return fault
+}
+
+// Autonomous translates an AutonomousTransferComplete.
+func Autonomous(m *cwmp.AutonomousTransferComplete) models.Transfer {
+	t := models.Transfer{Autonomous: true, FileType: m.FileType, URL: m.TransferURL, StartedAt: models.TimeOf(m.StartTime), EndedAt: models.TimeOf(m.CompleteTime)}
+	if m.FaultCode != 0 {
+		t.Fault = &models.Fault{Code: m.FaultCode, Message: m.FaultString}
+	}
+	return t
 }
 
 // Transfer translates a TransferComplete.

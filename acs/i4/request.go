@@ -2,6 +2,7 @@ package i4
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,8 +52,32 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 			return nil, fmt.Errorf("reboot: the command key is longer than 32 characters or no text of XML")
 		}
 		return []cwmp.Message{&cwmp.Reboot{CommandKey: r.CommandKey}}, nil
+	case models.DownloadFile:
+		return download(r)
 	}
 	return nil, fmt.Errorf("unknown method %q", r.Method)
+}
+
+// download: one whose URL or names do not fit into the schema cannot be asked for (TR-069 A.3.2.8).
+func download(r *models.Request) ([]cwmp.Message, error) {
+	d := r.Download
+	if d == nil {
+		return nil, fmt.Errorf("download: no file")
+	}
+	for _, text := range []struct {
+		value string
+		most  int
+	}{{r.CommandKey, 32}, {d.FileType, 64}, {d.URL, models.MaxDownloadURL}, {d.FileName, 256}} {
+		if utf8.RuneCountInString(text.value) > text.most || !inXML(text.value) {
+			return nil, fmt.Errorf("download: a text is longer than %d characters or no text of XML", text.most)
+		}
+	}
+	if d.Size < 0 || d.Size > math.MaxUint32 || d.DelaySeconds < 0 {
+		return nil, fmt.Errorf("download: the size or the delay is out of range")
+	}
+	return []cwmp.Message{&cwmp.Download{
+		CommandKey: r.CommandKey, FileType: d.FileType, URL: d.URL, FileSize: d.Size, TargetFileName: d.FileName, DelaySeconds: d.DelaySeconds,
+	}}, nil
 }
 
 // placed is a value with its place in the order of delivery.

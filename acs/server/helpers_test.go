@@ -358,6 +358,8 @@ func (v *fakeVisit) Answer(context.Context, models.Reply) error {
 	return nil
 }
 
+func (v *fakeVisit) RequestDownload(context.Context, string) error { return nil }
+
 func (v *fakeVisit) Transfer(context.Context, models.Transfer) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -159,4 +159,5 @@ type silence struct{}
 func (silence) Next(context.Context) (*models.Request, error)   { return nil, nil }
 func (silence) Answer(context.Context, models.Reply) error      { return nil }
 func (silence) Transfer(context.Context, models.Transfer) error { return nil }
+func (silence) RequestDownload(context.Context, string) error   { return nil }
 func (silence) End(context.Context, error)                      {}

@@ -45,6 +45,9 @@ const (
 	broken
 )
 
+// methods are those that are really handled (resolutions 66).
+var methods = []string{"Inform", "GetRPCMethods", "TransferComplete", "AutonomousTransferComplete", "RequestDownload"}
+
 // Session is one session from its Inform on. Its methods may be called by several goroutines; posts are handled one at a time.
 type Session struct {
 	profile *i4.Profile
@@ -74,7 +77,7 @@ type Session struct {
 	warnings []i4.Warning
 }
 
-// New opens the session of an Inform that Refuse let pass. in is its translation; at L0 TransferComplete is answered and dropped
+// New opens the session of an Inform that Refuse let pass. in is its translation; at L0 TransferComplete and its like are answered and dropped
 // (resolutions 17). The answer to the Inform is Inform; then every further POST goes to Post.
 func New(p *i4.Profile, c Config, visit Visit, inform *cwmp.Envelope, in *models.Inform, trust models.Trust) *Session {
 	if c.Timeout == 0 {
@@ -141,7 +144,7 @@ func (s *Session) repeats(e *cwmp.Envelope, sum [sha256.Size]byte) bool {
 	switch e.Body.(type) {
 	case *cwmp.Inform:
 		return false
-	case *cwmp.GetRPCMethods, *cwmp.TransferComplete, *cwmp.Unknown:
+	case *cwmp.GetRPCMethods, *cwmp.TransferComplete, *cwmp.AutonomousTransferComplete, *cwmp.RequestDownload, *cwmp.Unknown:
 		return sum == s.lastBody
 	}
 	// An ID of the client's own making says nothing: clients are seen that put the same one into every answer.
@@ -166,7 +169,7 @@ func (s *Session) handle(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope,
 	}
 	switch m := e.Body.(type) {
 	case *cwmp.GetRPCMethods:
-		return s.answer(e, &cwmp.GetRPCMethodsResponse{Methods: []string{"Inform", "GetRPCMethods", "TransferComplete"}}), nil
+		return s.answer(e, &cwmp.GetRPCMethodsResponse{Methods: methods}), nil
 	case *cwmp.TransferComplete:
 		if s.trust >= models.L1 {
 			if err := s.visit.Transfer(ctx, i4.Transfer(m)); err != nil {
@@ -174,12 +177,28 @@ func (s *Session) handle(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope,
 			}
 		}
 		return s.answer(e, &cwmp.TransferCompleteResponse{}), nil
-	case *cwmp.SetParameterValuesResponse, *cwmp.GetParameterValuesResponse, *cwmp.GetParameterNamesResponse, *cwmp.RebootResponse, *cwmp.Fault:
+	case *cwmp.AutonomousTransferComplete:
+		if s.trust >= models.L1 {
+			if err := s.visit.Transfer(ctx, i4.Autonomous(m)); err != nil {
+				return nil, fmt.Errorf("take autonomous transfer: %w", err)
+			}
+		}
+		return s.answer(e, &cwmp.AutonomousTransferCompleteResponse{}), nil
+	case *cwmp.RequestDownload:
+		if s.trust >= models.L1 {
+			if err := s.visit.RequestDownload(ctx, m.FileType); err != nil {
+				return nil, fmt.Errorf("take the request of a download: %w", err)
+			}
+		}
+		return s.answer(e, &cwmp.RequestDownloadResponse{}), nil
+	case *cwmp.SetParameterValuesResponse, *cwmp.GetParameterValuesResponse, *cwmp.GetParameterNamesResponse, *cwmp.RebootResponse, *cwmp.DownloadResponse,
+		*cwmp.Fault:
 		if s.step != waitResp || !i4.Answers(m, s.method) {
 			return nil, ErrOutOfOrder
 		}
 		return s.take(ctx, e)
-	case *cwmp.Inform, *cwmp.InformResponse, *cwmp.GetRPCMethodsResponse, *cwmp.TransferCompleteResponse:
+	case *cwmp.Inform, *cwmp.InformResponse, *cwmp.GetRPCMethodsResponse, *cwmp.TransferCompleteResponse,
+		*cwmp.AutonomousTransferCompleteResponse, *cwmp.RequestDownloadResponse:
 		return nil, ErrOutOfOrder
 	}
 	return fault(s.version, e.ID, methodNotSupported, "Method not supported"), nil

@@ -63,6 +63,11 @@ func (v *visit) Transfer(_ context.Context, t models.Transfer) error {
 	return nil
 }
 
+func (v *visit) RequestDownload(_ context.Context, fileType string) error {
+	v.note("wants: %s", fileType)
+	return nil
+}
+
 func (v *visit) End(_ context.Context, err error) { v.note("end: %v", err) }
 
 // asking returns a next function that hands out the requests in order.

@@ -13,7 +13,9 @@ type Visit interface {
 	Next(ctx context.Context) (*models.Request, error)
 	// Answer takes the reply to the last Request. A request that cannot be written is answered by a fault 9003 that the device never saw.
 	Answer(ctx context.Context, reply models.Reply) error
-	// Transfer takes a TransferComplete, at L1 only; it may come after End too, when a client goes on after our 204.
+	// RequestDownload takes the client's wish for a file of a type, at L1 only; what it brings comes with Next.
+	RequestDownload(ctx context.Context, fileType string) error
+	// Transfer takes a TransferComplete or an AutonomousTransferComplete, at L1 only; it may come after End too, when a client goes on after our 204.
 	Transfer(ctx context.Context, t models.Transfer) error
 	// End is called once. err is nil if nothing was left open, else why the session broke while a request was with the device.
 	End(ctx context.Context, err error)

@@ -99,6 +99,9 @@ type Client struct {
 	sessions int
 	nextID   int
 
+	downloads []*cwmp.Download // asked for and not begun
+	known     map[string]bool  // their CommandKeys, begun or not
+
 	proof       *proof        // what the client proves when it is asked to
 	remembered  models.Secret // the password that worked last
 	offset      time.Duration // of the platform's clock, as it said

@@ -33,6 +33,16 @@ type Faults struct {
 	OtherLogin bool
 	// CloseAfterInform ends each session when the InformResponse has come.
 	CloseAfterInform bool
+	// Applied answers Download with Status 0, as if everything had been done at once.
+	Applied bool
+	// TransferFault ends each download with that fault code; nothing is fetched.
+	TransferFault int
+	// BreakOff cuts the connection of a download once, after so many bytes; the client goes on where it was.
+	BreakOff int64
+	// Installed is the version that the client runs after an install instead of the one that it should.
+	Installed string
+	// NoTransferComplete keeps the end of a download to itself.
+	NoTransferComplete bool
 	// NoID leaves cwmp:ID out of answers.
 	NoID bool
 	// Respond answers instead of the client unless it returns nil.

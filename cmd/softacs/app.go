@@ -26,6 +26,7 @@ import (
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/store"
@@ -42,6 +43,7 @@ type app struct {
 	devices    *devices.Room
 	sms        *sms.Room
 	tasks      *tasks.Room
+	packages   *packages.Room
 	passwords  *passwords.Room
 	clients    *clients.Room
 	acs        *server.Server
@@ -124,7 +126,19 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		slog.WarnContext(ctx, "no way to send SMS is configured (sms): clients that ask for a password hear that it is unavailable")
 	}
 	a.sms = sms.New(s, a.clock, sender)
-	a.tasks = tasks.New(s, a.clock, tasks.Config{Denied: deniedPaths(profile), IsSecret: profile.IsSecret})
+	packageConfig, err := packagesConfig(c, a.packagesOrigin)
+	if err != nil {
+		return nil, err
+	}
+	if packageConfig.Dir == "" {
+		slog.WarnContext(ctx, "no folder for packages is configured (packages.dir): none are taken")
+	}
+	if a.packages, err = packages.New(s, a.clock, packageConfig); err != nil {
+		return nil, err
+	}
+	a.tasks = tasks.New(s, a.clock, tasks.Config{
+		Denied: deniedPaths(profile), IsSecret: profile.IsSecret, Packages: a.packages, Spread: seconds(c.I4.Upgrade.Spread),
+	})
 	configurationRoom, err := configuration.New(s, configurationConfig(c, profile))
 	if err != nil {
 		return nil, err
@@ -142,7 +156,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		return nil, err
 	}
 	a.clients = clients.New(s, a.clock, clients.Rooms{
-		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
+		Configuration: configurationRoom, Devices: a.devices, Packages: a.packages, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
 	}, clientConfig)
 	if slices.Contains(c.I4.Mobile.Modes, "mo-sms") {
 		a.sms.Incoming = a.clients.Asserted
@@ -152,7 +166,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
-		Passwords: a.passwords, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -209,6 +223,9 @@ func (a *app) clean(ctx context.Context) {
 		if err := a.passwords.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up what passwords no longer need", "error", err)
 		}
+		if err := a.packages.Clean(ctx); err != nil {
+			slog.ErrorContext(ctx, "clean up uploads that broke off", "error", err)
+		}
 		if err := a.log.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up old idempotency keys", "error", err)
 		}
@@ -232,7 +249,7 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
-	a.south = &http.Server{Handler: a.acs.Handler(), ErrorLog: a.north.ErrorLog}
+	a.south = &http.Server{Handler: a.withFiles(a.acs.Handler()), ErrorLog: a.north.ErrorLog}
 	a.acs.Configure(a.south)
 	if a.northAddr, err = net.Listen("tcp", a.config.North.Addr); err != nil {
 		return fmt.Errorf("north.addr: %w", err)

@@ -180,6 +180,9 @@ func (c *Config) complete() error {
 	case !c.Lab && c.Bootstrap.APIClient != "":
 		return fmt.Errorf("bootstrap.apiClient: only lab mode has one; make API clients with saveApiClient")
 	}
+	if err := c.completePackages(); err != nil {
+		return err
+	}
 	if err := c.checkPresence(); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func labConfig(t *testing.T, database models.Secret, change func(*Config)) Confi
 	c.SMS = models.Secret("file:" + filepath.Join(t.TempDir(), "sms.jsonl"))
 	c.Bootstrap.APIClient = "bss:a-secret-for-the-tests"
 	c.Bootstrap.AdminPassword = "Correct-Horse-7"
+	c.Packages.Dir = t.TempDir()
 	c.I4.Auth.Iterations = 10_000
 	c.I4.GetPwd.Pad = 1
 	c.I4.Limits.HeartbeatSeconds = 0

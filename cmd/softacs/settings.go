@@ -29,6 +29,14 @@ type Config struct {
 	Migrate struct {
 		Auto bool `koanf:"auto"`
 	} `koanf:"migrate"`
+	Packages struct {
+		Dir      string `koanf:"dir"`
+		MaxBytes int64  `koanf:"maxBytes"`
+		URL      string `koanf:"url"`
+	} `koanf:"packages"`
+	Upgrade struct {
+		VendorKeys []string `koanf:"vendorKeys"`
+	} `koanf:"upgrade"`
 	I4 I4 `koanf:"i4"`
 }
 
@@ -111,6 +119,10 @@ type I4 struct {
 	} `koanf:"register"`
 	Upgrade struct {
 		MinVersion map[string]string `koanf:"minVersion"`
+		Spread     int               `koanf:"spread"`
+		URLTTL     int               `koanf:"urlTtl"`
+		NotifyOnly []string          `koanf:"notifyOnly"`
+		InfoURL    map[string]string `koanf:"infoUrl"`
 	} `koanf:"upgrade"`
 	SMS struct {
 		Template        string `koanf:"template"`
@@ -209,6 +221,8 @@ func defaultConfig() (c Config) {
 		TimestampWindow: 300, LegacyPlaintext: "deny",
 	}
 	c.I4.TLS.MinVersion = "1.2"
+	c.Packages.MaxBytes = 1 << 30
+	c.I4.Upgrade.Spread, c.I4.Upgrade.URLTTL, c.I4.Upgrade.NotifyOnly = 300, 86_400, []string{"Mobile"}
 	c.I4.ChangePwd.Transport, c.I4.ChangePwd.Day, c.I4.ChangePwd.Grace = "verifier", 5, 600
 	c.I4.Reset.TTL, c.I4.Reset.Day = 86_400, 5
 	c.I4.Mobile = Mobile{

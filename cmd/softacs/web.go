@@ -13,7 +13,7 @@ func withPages(api http.Handler, lab bool) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, path := range []string{"/graphql", "/oauth/", "/graphiql/"} {
+	for _, path := range []string{"/graphql", "/oauth/", "/uploads/", "/graphiql/"} {
 		mux.Handle(path, api)
 	}
 	mux.Handle("/", pages)

@@ -32,6 +32,7 @@ type ResolverRoot interface {
 	Event() EventResolver
 	Mutation() MutationResolver
 	Operator() OperatorResolver
+	Package() PackageResolver
 	Query() QueryResolver
 	Role() RoleResolver
 	ServiceFeature() ServiceFeatureResolver
@@ -327,8 +328,14 @@ type ComplexityRoot struct {
 		Retryable         func(childComplexity int) int
 	}
 
+	HttpHeader struct {
+		Name  func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
 	Mutation struct {
 		ActivateAccount       func(childComplexity int, input model.AccountActionInput) int
+		CompletePackageUpload func(childComplexity int, input model.TargetActionInput) int
 		CreateDeviceTask      func(childComplexity int, input model.CreateDeviceTaskInput) int
 		EndLogins             func(childComplexity int, input model.AccountActionInput) int
 		ModifyAccount         func(childComplexity int, input model.ModifyAccountInput) int
@@ -337,12 +344,14 @@ type ComplexityRoot struct {
 		RegisterDevice        func(childComplexity int, input model.RegisterDeviceInput) int
 		ResetAccountPassword  func(childComplexity int, input model.ResetAccountPasswordInput) int
 		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
+		RetirePackage         func(childComplexity int, input model.TargetActionInput) int
 		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
 		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
 		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
 		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
 		SignIn                func(childComplexity int, username string, password string) int
 		SignOut               func(childComplexity int) int
+		StartPackageUpload    func(childComplexity int, input model.StartPackageUploadInput) int
 		SuspendAccount        func(childComplexity int, input model.SuspendAccountInput) int
 		TerminateAccount      func(childComplexity int, input model.AccountActionInput) int
 		UnlockAccount         func(childComplexity int, input model.AccountActionInput) int
@@ -363,6 +372,50 @@ type ComplexityRoot struct {
 	OperatorPayload struct {
 		Operator   func(childComplexity int) int
 		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	Package struct {
+		ClientType      func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		FileType        func(childComplexity int) int
+		ID              func(childComplexity int) int
+		MinFromVersion  func(childComplexity int) int
+		Models          func(childComplexity int) int
+		Name            func(childComplexity int) int
+		ReleaseNotes    func(childComplexity int) int
+		Sha256          func(childComplexity int) int
+		Signature       func(childComplexity int) int
+		SignatureValid  func(childComplexity int) int
+		Size            func(childComplexity int) int
+		SoftwareVersion func(childComplexity int) int
+		State           func(childComplexity int) int
+		UpdatedAt       func(childComplexity int) int
+		UploadedBy      func(childComplexity int) int
+		Version         func(childComplexity int) int
+	}
+
+	PackageConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PackageEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	PackagePayload struct {
+		Package    func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	PackageUploadPayload struct {
+		Package    func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		Upload     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -410,6 +463,8 @@ type ComplexityRoot struct {
 		Node       func(childComplexity int, id models.Subject) int
 		Nodes      func(childComplexity int, ids []*models.Subject) int
 		Operators  func(childComplexity int) int
+		Package    func(childComplexity int, id models.Subject) int
+		Packages   func(childComplexity int, clientType *models.ClientType, states []models.PackageState, first int, after *string) int
 		Roles      func(childComplexity int) int
 		Viewer     func(childComplexity int) int
 	}
@@ -503,6 +558,14 @@ type ComplexityRoot struct {
 
 	SystemActor struct {
 		Component func(childComplexity int) int
+	}
+
+	UploadSession struct {
+		ExpiresAt func(childComplexity int) int
+		Headers   func(childComplexity int) int
+		ID        func(childComplexity int) int
+		MaxBytes  func(childComplexity int) int
+		URL       func(childComplexity int) int
 	}
 
 	VersionConflict struct {
@@ -1752,6 +1815,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FieldError.Retryable(childComplexity), true
 
+	case "HttpHeader.name":
+		if e.ComplexityRoot.HttpHeader.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HttpHeader.Name(childComplexity), true
+	case "HttpHeader.value":
+		if e.ComplexityRoot.HttpHeader.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HttpHeader.Value(childComplexity), true
+
 	case "Mutation.activateAccount":
 		if e.ComplexityRoot.Mutation.ActivateAccount == nil {
 			break
@@ -1763,6 +1839,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ActivateAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.completePackageUpload":
+		if e.ComplexityRoot.Mutation.CompletePackageUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completePackageUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompletePackageUpload(childComplexity, args["input"].(model.TargetActionInput)), true
 	case "Mutation.createDeviceTask":
 		if e.ComplexityRoot.Mutation.CreateDeviceTask == nil {
 			break
@@ -1846,6 +1933,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResumeAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.retirePackage":
+		if e.ComplexityRoot.Mutation.RetirePackage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retirePackage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetirePackage(childComplexity, args["input"].(model.TargetActionInput)), true
 	case "Mutation.rotateApiClientSecret":
 		if e.ComplexityRoot.Mutation.RotateAPIClientSecret == nil {
 			break
@@ -1907,6 +2005,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startPackageUpload":
+		if e.ComplexityRoot.Mutation.StartPackageUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startPackageUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartPackageUpload(childComplexity, args["input"].(model.StartPackageUploadInput)), true
 	case "Mutation.suspendAccount":
 		if e.ComplexityRoot.Mutation.SuspendAccount == nil {
 			break
@@ -2014,6 +2123,185 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.OperatorPayload.UserErrors(childComplexity), true
+
+	case "Package.clientType":
+		if e.ComplexityRoot.Package.ClientType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.ClientType(childComplexity), true
+	case "Package.createdAt":
+		if e.ComplexityRoot.Package.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.CreatedAt(childComplexity), true
+	case "Package.fileType":
+		if e.ComplexityRoot.Package.FileType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.FileType(childComplexity), true
+	case "Package.id":
+		if e.ComplexityRoot.Package.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.ID(childComplexity), true
+	case "Package.minFromVersion":
+		if e.ComplexityRoot.Package.MinFromVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.MinFromVersion(childComplexity), true
+	case "Package.models":
+		if e.ComplexityRoot.Package.Models == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.Models(childComplexity), true
+	case "Package.name":
+		if e.ComplexityRoot.Package.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.Name(childComplexity), true
+	case "Package.releaseNotes":
+		if e.ComplexityRoot.Package.ReleaseNotes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.ReleaseNotes(childComplexity), true
+	case "Package.sha256":
+		if e.ComplexityRoot.Package.Sha256 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.Sha256(childComplexity), true
+	case "Package.signature":
+		if e.ComplexityRoot.Package.Signature == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.Signature(childComplexity), true
+	case "Package.signatureValid":
+		if e.ComplexityRoot.Package.SignatureValid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.SignatureValid(childComplexity), true
+	case "Package.size":
+		if e.ComplexityRoot.Package.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.Size(childComplexity), true
+	case "Package.softwareVersion":
+		if e.ComplexityRoot.Package.SoftwareVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.SoftwareVersion(childComplexity), true
+	case "Package.state":
+		if e.ComplexityRoot.Package.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.State(childComplexity), true
+	case "Package.updatedAt":
+		if e.ComplexityRoot.Package.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.UpdatedAt(childComplexity), true
+	case "Package.uploadedBy":
+		if e.ComplexityRoot.Package.UploadedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.UploadedBy(childComplexity), true
+	case "Package.version":
+		if e.ComplexityRoot.Package.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.Version(childComplexity), true
+
+	case "PackageConnection.edges":
+		if e.ComplexityRoot.PackageConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageConnection.Edges(childComplexity), true
+	case "PackageConnection.nodes":
+		if e.ComplexityRoot.PackageConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageConnection.Nodes(childComplexity), true
+	case "PackageConnection.pageInfo":
+		if e.ComplexityRoot.PackageConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageConnection.PageInfo(childComplexity), true
+
+	case "PackageEdge.cursor":
+		if e.ComplexityRoot.PackageEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageEdge.Cursor(childComplexity), true
+	case "PackageEdge.node":
+		if e.ComplexityRoot.PackageEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageEdge.Node(childComplexity), true
+
+	case "PackagePayload.package":
+		if e.ComplexityRoot.PackagePayload.Package == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackagePayload.Package(childComplexity), true
+	case "PackagePayload.replayed":
+		if e.ComplexityRoot.PackagePayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackagePayload.Replayed(childComplexity), true
+	case "PackagePayload.userErrors":
+		if e.ComplexityRoot.PackagePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackagePayload.UserErrors(childComplexity), true
+
+	case "PackageUploadPayload.package":
+		if e.ComplexityRoot.PackageUploadPayload.Package == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUploadPayload.Package(childComplexity), true
+	case "PackageUploadPayload.replayed":
+		if e.ComplexityRoot.PackageUploadPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUploadPayload.Replayed(childComplexity), true
+	case "PackageUploadPayload.upload":
+		if e.ComplexityRoot.PackageUploadPayload.Upload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUploadPayload.Upload(childComplexity), true
+	case "PackageUploadPayload.userErrors":
+		if e.ComplexityRoot.PackageUploadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUploadPayload.UserErrors(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2224,6 +2512,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Operators(childComplexity), true
+	case "Query.package":
+		if e.ComplexityRoot.Query.Package == nil {
+			break
+		}
+
+		args, err := ec.field_Query_package_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Package(childComplexity, args["id"].(models.Subject)), true
+	case "Query.packages":
+		if e.ComplexityRoot.Query.Packages == nil {
+			break
+		}
+
+		args, err := ec.field_Query_packages_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Packages(childComplexity, args["clientType"].(*models.ClientType), args["states"].([]models.PackageState), args["first"].(int), args["after"].(*string)), true
 	case "Query.roles":
 		if e.ComplexityRoot.Query.Roles == nil {
 			break
@@ -2567,6 +2877,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SystemActor.Component(childComplexity), true
 
+	case "UploadSession.expiresAt":
+		if e.ComplexityRoot.UploadSession.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadSession.ExpiresAt(childComplexity), true
+	case "UploadSession.headers":
+		if e.ComplexityRoot.UploadSession.Headers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadSession.Headers(childComplexity), true
+	case "UploadSession.id":
+		if e.ComplexityRoot.UploadSession.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadSession.ID(childComplexity), true
+	case "UploadSession.maxBytes":
+		if e.ComplexityRoot.UploadSession.MaxBytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadSession.MaxBytes(childComplexity), true
+	case "UploadSession.url":
+		if e.ComplexityRoot.UploadSession.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadSession.URL(childComplexity), true
+
 	case "VersionConflict.code":
 		if e.ComplexityRoot.VersionConflict.Code == nil {
 			break
@@ -2649,6 +2990,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SaveOperatorInput", ec.unmarshalInputSaveOperatorInput),
 			graphql.NewInputUnmarshaler("SaveRoleInput", ec.unmarshalInputSaveRoleInput),
 			graphql.NewInputUnmarshaler("ServiceFeatureInput", ec.unmarshalInputServiceFeatureInput),
+			graphql.NewInputUnmarshaler("StartPackageUploadInput", ec.unmarshalInputStartPackageUploadInput),
 			graphql.NewInputUnmarshaler("SuspendAccountInput", ec.unmarshalInputSuspendAccountInput),
 			graphql.NewInputUnmarshaler("TargetActionInput", ec.unmarshalInputTargetActionInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
@@ -3021,6 +3363,8 @@ scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-ti
 scalar Long
 "E.164: + and 8 to 15 digits on input; on output masked (+86138****0001) for callers without PII_READ where the field is @pii"
 scalar PhoneNumber
+"64 hex digits, lower case on output"
+scalar Sha256
 "Free JSON, max 64 KiB, max depth 8"
 scalar JSON
 "Permission needed; evaluated on every field, not only at the root; region scoping is always on top"
@@ -3515,6 +3859,90 @@ type ApiClientSecretPayload implements MutationPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../package.graphqls", Input: `enum PackageState {
+  UPLOADING
+  VERIFYING
+  READY
+  REJECTED
+  RETIRED
+}
+type Package implements Node & Versioned @need(perm: UPGRADE_READ) {
+  id: ID!
+  version: Int!
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  name: String!
+  softwareVersion: String!
+  clientType: ClientType!
+  models: [String!]!
+  fileType: String!
+  size: Long
+  sha256: Sha256
+  signature: String
+  signatureValid: Boolean
+  minFromVersion: String
+  releaseNotes: String
+  state: PackageState!
+  uploadedBy: Actor
+}
+"PUT the file to url, below the north's origin, with exactly these headers: 201; 409 if it is there already, 413 if it is too large, 422 if its SHA-256 differs"
+type UploadSession {
+  id: ID!
+  url: String!
+  headers: [HttpHeader!]!
+  maxBytes: Long!
+  expiresAt: DateTime!
+}
+type HttpHeader {
+  name: String!
+  value: String!
+}
+type PackageConnection {
+  edges: [PackageEdge!]!
+  nodes: [Package!]!
+  pageInfo: PageInfo!
+}
+type PackageEdge {
+  cursor: String!
+  node: Package!
+}
+extend type Query {
+  package(id: ID!): Package @need(perm: UPGRADE_READ)
+  packages(clientType: ClientType, states: [PackageState!], first: Int! = 20, after: String): PackageConnection! @need(perm: UPGRADE_READ)
+}
+extend type Mutation {
+  startPackageUpload(input: StartPackageUploadInput!): PackageUploadPayload! @need(perm: PACKAGE_WRITE)
+  completePackageUpload(input: TargetActionInput!): PackagePayload! @need(perm: PACKAGE_WRITE)
+  retirePackage(input: TargetActionInput!): PackagePayload! @need(perm: PACKAGE_WRITE)
+}
+input StartPackageUploadInput {
+  idempotencyKey: String!
+  "the name of the file, without a path"
+  name: String!
+  softwareVersion: String!
+  clientType: ClientType!
+  "model names or product classes; none: all of the client type"
+  models: [String!]!
+  fileType: String! = "1 Firmware Upgrade Image"
+  size: Long!
+  sha256: Sha256!
+  "base64 of an Ed25519 signature over the file; needed where vendor keys are set"
+  signature: String
+  minFromVersion: String
+  releaseNotes: String
+}
+type PackageUploadPayload implements MutationPayload {
+  package: Package
+  upload: UploadSession
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+type PackagePayload implements MutationPayload {
+  package: Package
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../session.graphqls", Input: `type Viewer {
   actor: Actor!
   permissions: [Permission!]!
@@ -3592,6 +4020,7 @@ enum TaskKind {
   SET_VALUES
   GET_NAMES
   REBOOT
+  DOWNLOAD
 }
 type CwmpFault {
   code: Int!
@@ -3635,7 +4064,7 @@ input ParameterValueInput {
   value: String!
   type: String! = "xsd:string"
 }
-"GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing"
+"GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing; DOWNLOAD: packageId and delaySeconds"
 input CreateDeviceTaskInput {
   idempotencyKey: String!
   device: DeviceRef!
@@ -3644,6 +4073,9 @@ input CreateDeviceTaskInput {
   values: [ParameterValueInput!]
   objectPath: String
   nextLevel: Boolean! = true
+  packageId: ID
+  "the least delay of a download"
+  delaySeconds: Int! = 0
   expiresInSeconds: Int! = 86400
   "ask the device to come at once; one without an address for that is no error, its next session takes the task"
   wake: Boolean! = true
@@ -4181,6 +4613,16 @@ func (ec *executionContext) childFields_EventEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_HttpHeader(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_HttpHeader_name(ctx, field)
+	case "value":
+		return ec.fieldContext_HttpHeader_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HttpHeader", field.Name)
+}
+
 func (ec *executionContext) childFields_Operator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4215,6 +4657,94 @@ func (ec *executionContext) childFields_OperatorPayload(ctx context.Context, fie
 		return ec.fieldContext_OperatorPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OperatorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Package(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Package_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Package_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Package_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Package_updatedAt(ctx, field)
+	case "name":
+		return ec.fieldContext_Package_name(ctx, field)
+	case "softwareVersion":
+		return ec.fieldContext_Package_softwareVersion(ctx, field)
+	case "clientType":
+		return ec.fieldContext_Package_clientType(ctx, field)
+	case "models":
+		return ec.fieldContext_Package_models(ctx, field)
+	case "fileType":
+		return ec.fieldContext_Package_fileType(ctx, field)
+	case "size":
+		return ec.fieldContext_Package_size(ctx, field)
+	case "sha256":
+		return ec.fieldContext_Package_sha256(ctx, field)
+	case "signature":
+		return ec.fieldContext_Package_signature(ctx, field)
+	case "signatureValid":
+		return ec.fieldContext_Package_signatureValid(ctx, field)
+	case "minFromVersion":
+		return ec.fieldContext_Package_minFromVersion(ctx, field)
+	case "releaseNotes":
+		return ec.fieldContext_Package_releaseNotes(ctx, field)
+	case "state":
+		return ec.fieldContext_Package_state(ctx, field)
+	case "uploadedBy":
+		return ec.fieldContext_Package_uploadedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Package", field.Name)
+}
+
+func (ec *executionContext) childFields_PackageConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PackageConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PackageConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PackageConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PackageConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PackageEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PackageEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PackageEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PackageEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_PackagePayload_package(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PackagePayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PackagePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PackagePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PackageUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_PackageUploadPayload_package(ctx, field)
+	case "upload":
+		return ec.fieldContext_PackageUploadPayload_upload(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PackageUploadPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PackageUploadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PackageUploadPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4427,6 +4957,22 @@ func (ec *executionContext) childFields_Suspension(ctx context.Context, field gr
 		return ec.fieldContext_Suspension_note(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Suspension", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_UploadSession_id(ctx, field)
+	case "url":
+		return ec.fieldContext_UploadSession_url(ctx, field)
+	case "headers":
+		return ec.fieldContext_UploadSession_headers(ctx, field)
+	case "maxBytes":
+		return ec.fieldContext_UploadSession_maxBytes(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_UploadSession_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadSession", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

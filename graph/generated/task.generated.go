@@ -760,6 +760,9 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 	if _, present := asMap["nextLevel"]; !present {
 		asMap["nextLevel"] = true
 	}
+	if _, present := asMap["delaySeconds"]; !present {
+		asMap["delaySeconds"] = 0
+	}
 	if _, present := asMap["expiresInSeconds"]; !present {
 		asMap["expiresInSeconds"] = 86400
 	}
@@ -767,7 +770,7 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 		asMap["wake"] = true
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "device", "kind", "paths", "values", "objectPath", "nextLevel", "expiresInSeconds", "wake"}
+	fieldsInOrder := [...]string{"idempotencyKey", "device", "kind", "paths", "values", "objectPath", "nextLevel", "packageId", "delaySeconds", "expiresInSeconds", "wake"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -823,6 +826,20 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 				return it, err
 			}
 			it.NextLevel = data
+		case "packageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSubject(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageID = graphql.OmittableOf(data)
+		case "delaySeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delaySeconds"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DelaySeconds = data
 		case "expiresInSeconds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresInSeconds"))
 			data, err := ec.unmarshalNInt2int(ctx, v)

@@ -98,16 +98,19 @@ type BindingEdge struct {
 	Node   *models.Binding `json:"node"`
 }
 
-// GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing
+// GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing; DOWNLOAD: packageId and delaySeconds
 type CreateDeviceTaskInput struct {
-	IdempotencyKey   string                                    `json:"idempotencyKey"`
-	Device           *DeviceRef                                `json:"device"`
-	Kind             models.TaskKind                           `json:"kind"`
-	Paths            graphql.Omittable[[]string]               `json:"paths,omitempty"`
-	Values           graphql.Omittable[[]*ParameterValueInput] `json:"values,omitempty"`
-	ObjectPath       graphql.Omittable[*string]                `json:"objectPath,omitempty"`
-	NextLevel        bool                                      `json:"nextLevel"`
-	ExpiresInSeconds int                                       `json:"expiresInSeconds"`
+	IdempotencyKey string                                    `json:"idempotencyKey"`
+	Device         *DeviceRef                                `json:"device"`
+	Kind           models.TaskKind                           `json:"kind"`
+	Paths          graphql.Omittable[[]string]               `json:"paths,omitempty"`
+	Values         graphql.Omittable[[]*ParameterValueInput] `json:"values,omitempty"`
+	ObjectPath     graphql.Omittable[*string]                `json:"objectPath,omitempty"`
+	NextLevel      bool                                      `json:"nextLevel"`
+	PackageID      graphql.Omittable[*models.Subject]        `json:"packageId,omitempty"`
+	// the least delay of a download
+	DelaySeconds     int `json:"delaySeconds"`
+	ExpiresInSeconds int `json:"expiresInSeconds"`
 	// ask the device to come at once; one without an address for that is no error, its next session takes the task
 	Wake bool `json:"wake"`
 }
@@ -222,6 +225,11 @@ type FieldError struct {
 
 func (FieldError) IsUserError() {}
 
+type HTTPHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
 // Absent leaves a field as it is, null clears it, a list is the whole new list.
 type ModifyAccountInput struct {
 	IdempotencyKey string `json:"idempotencyKey"`
@@ -253,6 +261,34 @@ type OperatorPayload struct {
 }
 
 func (OperatorPayload) IsMutationPayload() {}
+
+type PackageConnection struct {
+	Edges    []*PackageEdge    `json:"edges"`
+	Nodes    []*models.Package `json:"nodes"`
+	PageInfo *types.PageInfo   `json:"pageInfo"`
+}
+
+type PackageEdge struct {
+	Cursor string          `json:"cursor"`
+	Node   *models.Package `json:"node"`
+}
+
+type PackagePayload struct {
+	Package    *models.Package `json:"package,omitempty"`
+	Replayed   bool            `json:"replayed"`
+	UserErrors []UserError     `json:"userErrors"`
+}
+
+func (PackagePayload) IsMutationPayload() {}
+
+type PackageUploadPayload struct {
+	Package    *models.Package `json:"package,omitempty"`
+	Upload     *UploadSession  `json:"upload,omitempty"`
+	Replayed   bool            `json:"replayed"`
+	UserErrors []UserError     `json:"userErrors"`
+}
+
+func (PackageUploadPayload) IsMutationPayload() {}
 
 type ParameterValueInput struct {
 	Path  string `json:"path"`
@@ -412,6 +448,23 @@ type SmsMessageEdge struct {
 	Node   *models.SmsMessage `json:"node"`
 }
 
+type StartPackageUploadInput struct {
+	IdempotencyKey string `json:"idempotencyKey"`
+	// the name of the file, without a path
+	Name            string            `json:"name"`
+	SoftwareVersion string            `json:"softwareVersion"`
+	ClientType      models.ClientType `json:"clientType"`
+	// model names or product classes; none: all of the client type
+	Models   []string `json:"models"`
+	FileType string   `json:"fileType"`
+	Size     int64    `json:"size"`
+	Sha256   string   `json:"sha256"`
+	// base64 of an Ed25519 signature over the file; needed where vendor keys are set
+	Signature      graphql.Omittable[*string] `json:"signature,omitempty"`
+	MinFromVersion graphql.Omittable[*string] `json:"minFromVersion,omitempty"`
+	ReleaseNotes   graphql.Omittable[*string] `json:"releaseNotes,omitempty"`
+}
+
 type StateConflict struct {
 	Code              models.Code `json:"code"`
 	Message           string      `json:"message"`
@@ -454,6 +507,15 @@ type TargetActionInput struct {
 type TimeRange struct {
 	From models.Time `json:"from"`
 	To   models.Time `json:"to"`
+}
+
+// PUT the file to url, below the north's origin, with exactly these headers: 201; 409 if it is there already, 413 if it is too large, 422 if its SHA-256 differs
+type UploadSession struct {
+	ID        models.Subject `json:"id"`
+	URL       string         `json:"url"`
+	Headers   []*HTTPHeader  `json:"headers"`
+	MaxBytes  int64          `json:"maxBytes"`
+	ExpiresAt models.Time    `json:"expiresAt"`
 }
 
 type VersionConflict struct {

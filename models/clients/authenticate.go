@@ -2,8 +2,6 @@ package clients
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/bindings"
@@ -51,6 +49,9 @@ func (f *registration) authenticate(ctx context.Context) error {
 			f.room.Passwords.IPFailed(f.in.RemoteAddress)
 		}
 		f.tell(refused.Outcome)
+		if refused.Result == models.ResultVersionTooOld {
+			return f.offer(ctx)
+		}
 		return nil
 	}
 	f.device, f.trust, f.began = d, models.L1, true
@@ -256,33 +257,6 @@ func tooOld(version, minimum string) bool {
 	if minimum == "" {
 		return false
 	}
-	have, ok := numbers(version)
-	want, ok2 := numbers(minimum)
-	if !ok || !ok2 {
-		return version != minimum
-	}
-	for i := range max(len(have), len(want)) {
-		var h, w int
-		if i < len(have) {
-			h = have[i]
-		}
-		if i < len(want) {
-			w = want[i]
-		}
-		if h != w {
-			return h < w
-		}
-	}
-	return false
-}
-
-func numbers(version string) (list []int, ok bool) {
-	for part := range strings.SplitSeq(version, ".") {
-		n, err := strconv.Atoi(part)
-		if err != nil || n < 0 {
-			return nil, false
-		}
-		list = append(list, n)
-	}
-	return list, true
+	order, ok := models.CompareVersions(version, minimum)
+	return order < 0 || !ok && version != minimum
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/store"
@@ -52,6 +53,7 @@ type Config struct {
 type Rooms struct {
 	Configuration *configuration.Room
 	Devices       *devices.Room
+	Packages      *packages.Room
 	Passwords     *passwords.Room
 	SMS           *sms.Room
 	Tasks         *tasks.Room
@@ -217,12 +219,6 @@ func (v *Visit) interval() int {
 	return v.device.HeartbeatSeconds
 }
 
-// Transfer takes a TransferComplete. The platform has asked for no transfer so far, so all there is to do is to say that it came.
-func (v *Visit) Transfer(ctx context.Context, t models.Transfer) error {
-	slog.InfoContext(ctx, "a transfer that nobody asked for is complete", "device", v.in.Key, "commandKey", fmt.Sprintf("%.32s", t.CommandKey))
-	return nil
-}
-
 // End is called once, when the session is over; err is not nil if it broke while a request was out.
 func (v *Visit) End(ctx context.Context, err error) {
 	if !v.out || len(v.flows) == 0 {
@@ -260,7 +256,7 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	confirmed := !previousCredential && len(credentials.Previous) > 0
 	login := v.newLogin(v.in.Get(loginSessionID))
 	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
-	before := d.ReportHash
+	before, ran := d.ReportHash, d.SoftwareVersion
 	if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
 		return err
 	}
@@ -274,6 +270,11 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	}
 	if boot || v.in.Has(models.EventMReboot) {
 		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
+			return err
+		}
+	}
+	if boot || v.in.Has(models.EventMDownload) || d.SoftwareVersion != ran {
+		if err := v.room.Tasks.Appeared(ctx, d, v.in); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,9 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 	if f.over || f.epoch == 0 && !f.due() {
 		return nil, nil
 	}
+	if f.task != nil && len(f.task.Steps) > 0 { // one task, several requests
+		return &f.task.Steps[0], nil
+	}
 	request, err := f.configure(ctx)
 	if err != nil || request != nil || f.over {
 		return request, err
@@ -217,9 +220,11 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 		return nil // what it makes of a Status 12 changes nothing
 	}
 	if f.delivery == nil {
-		task := f.task
-		f.task = nil
-		return f.room.Tasks.Answered(ctx, f.device, task, f.epoch, reply)
+		err := f.room.Tasks.Answered(ctx, f.device, f.task, f.epoch, reply)
+		if err != nil || len(f.task.Steps) == 0 {
+			f.task = nil
+		}
+		return err
 	}
 	delivery := f.delivery
 	f.delivery = nil

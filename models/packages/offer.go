@@ -117,6 +117,36 @@ func (r *Room) Requests(p *models.Package, o Offer, now models.Time) []models.Re
 	return []models.Request{{Method: models.SetParameterValues, Values: told}, download}
 }
 
+// Without leaves out of the first step what the device does not have: everything beside the Download is optional (resolutions 38). Where
+// nothing is left, the Download goes out alone. ok is false for any other fault, and for a client that shall only be told.
+func Without(steps []models.Request, f *models.Fault) (retry []models.Request, ok bool) {
+	const unknown, readOnly = 9005, 9008
+	values := slices.Clone(steps[0].Values)
+	for _, p := range f.Parameters {
+		if p.Code != unknown && p.Code != readOnly {
+			return nil, false
+		}
+		before := len(values)
+		values = slices.DeleteFunc(values, func(v models.Value) bool { return v.Name == p.Name || v.Name == p.Path })
+		if len(values) == before {
+			return nil, false
+		}
+	}
+	switch {
+	case len(f.Parameters) == 0 && f.Code == unknown:
+		values = nil
+	case len(f.Parameters) == 0:
+		return nil, false
+	}
+	if len(values) == 0 {
+		return steps[1:], len(steps) > 1
+	}
+	told := slices.ContainsFunc(values, func(v models.Value) bool { return v.Name == NameTargetVersion })
+	first := steps[0]
+	first.Values = values
+	return append([]models.Request{first}, steps[1:]...), told || len(steps) > 1
+}
+
 func (r *Room) link(p *models.Package, device models.DeviceKey, until models.Time) string {
 	l := models.DownloadLink{FileID: p.ID.String(), Name: p.Name, Device: models.DeviceHash(device), ExpiresAt: until}
 	return l.URL(r.config.Origin(), r.links[0])

@@ -26,7 +26,7 @@ import (
 
 // Config is what the room is built with.
 type Config struct {
-	// Dir holds the files; every replica sees the same one.
+	// Dir holds the files; every replica sees the same one. Without one no package is taken.
 	Dir string
 	// MaxBytes is the largest package that is taken.
 	MaxBytes int64
@@ -68,8 +68,10 @@ const (
 
 // New builds the room on s and makes its folder.
 func New(s *store.Store, clock models.Clock, c Config) (*Room, error) {
-	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("packages.dir: %w", err)
+	if c.Dir != "" {
+		if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+			return nil, fmt.Errorf("packages.dir: %w", err)
+		}
 	}
 	return &Room{
 		store: s, clock: clock, config: c, links: s.DeriveAll("download"), uploads: s.DeriveAll("upload"), uploading: make(chan struct{}, maxUploads),
@@ -98,6 +100,9 @@ type done struct{ Package models.ID }
 func (r *Room) Start(ctx context.Context, in StartInput) (p *models.Package, replayed bool, err error) {
 	if err := models.Need(ctx, models.PackageWrite); err != nil {
 		return nil, false, err
+	}
+	if r.config.Dir == "" {
+		return nil, false, models.E(models.PolicyDenied, "this platform has no folder for packages (packages.dir)")
 	}
 	in.Sha256 = strings.ToLower(in.Sha256)
 	if err := r.check(in); err != nil {

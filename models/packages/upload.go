@@ -159,6 +159,9 @@ func (r *Room) remove(ctx context.Context, id models.ID) {
 
 // Clean removes what is left of uploads that broke off more than a day ago.
 func (r *Room) Clean(_ context.Context) error {
+	if r.config.Dir == "" {
+		return nil
+	}
 	entries, err := os.ReadDir(r.config.Dir)
 	if err != nil {
 		return fmt.Errorf("clean up uploads: %w", err)

@@ -17,6 +17,7 @@ const (
 	maxPath    = 256
 	minExpiry  = 60
 	maxExpiry  = 2_592_000
+	maxDelay   = 86_400
 	maxRequest = 28 << 10 // what of an envelope of 32 KiB is left for values (i4.md H10)
 	perValue   = 160      // bytes of markup around one value
 )
@@ -29,7 +30,7 @@ var (
 
 // check returns the request that the arguments make (resolutions 52).
 func (r *Room) check(in CreateInput) (request models.TaskRequest, err error) {
-	takesPaths, takesValues, takesObject := false, false, false
+	takesPaths, takesValues, takesObject, takesPackage := false, false, false, in.Kind == models.DownloadTask && r.config.Packages != nil
 	switch in.Kind {
 	case models.GetValues:
 		takesPaths = true
@@ -38,6 +39,10 @@ func (r *Room) check(in CreateInput) (request models.TaskRequest, err error) {
 	case models.GetNames:
 		takesObject = true
 	case models.Reboot:
+	case models.DownloadTask:
+		if r.config.Packages == nil {
+			return request, models.E(models.Invalid, "there is no such kind of task", "input", "kind")
+		}
 	default:
 		return request, models.E(models.Invalid, "there is no such kind of task", "input", "kind")
 	}
@@ -46,6 +51,7 @@ func (r *Room) check(in CreateInput) (request models.TaskRequest, err error) {
 		takes, given bool
 	}{
 		{"paths", takesPaths, in.Paths != nil}, {"values", takesValues, in.Values != nil}, {"objectPath", takesObject, in.ObjectPath != nil},
+		{"packageId", takesPackage, in.PackageID != nil}, {"delaySeconds", takesPackage && in.DelaySeconds != 0, in.DelaySeconds != 0},
 	} {
 		switch {
 		case argument.takes && !argument.given:
@@ -62,6 +68,11 @@ func (r *Room) check(in CreateInput) (request models.TaskRequest, err error) {
 	case models.GetNames:
 		request.ObjectPath, request.NextLevel = *in.ObjectPath, in.NextLevel
 		err = checkObject(*in.ObjectPath, in.NextLevel)
+	case models.DownloadTask:
+		request.PackageID, request.DelaySeconds, request.Mode = *in.PackageID, in.DelaySeconds, models.UpgradeSilent
+		if in.DelaySeconds < 0 || in.DelaySeconds > maxDelay {
+			err = models.E(models.Invalid, fmt.Sprintf("a download is delayed by 0 to %d seconds", maxDelay), "input", "delaySeconds")
+		}
 	}
 	if err == nil && (in.ExpiresInSeconds < minExpiry || in.ExpiresInSeconds > maxExpiry) {
 		err = models.E(models.Invalid, fmt.Sprintf("a task expires in %d to %d seconds", minExpiry, maxExpiry), "input", "expiresInSeconds")

@@ -130,7 +130,11 @@ func expire(tx *store.Tx, due []models.Task) error {
 		if d == nil {
 			d = &models.Device{ID: t.DeviceID}
 		}
-		if _, err := move(tx, d, &t, models.TaskExpired, map[string]any{}); err != nil {
+		columns := map[string]any{}
+		if t.Kind == models.DownloadTask && t.State == models.TaskAcknowledged {
+			columns["result"] = models.DocOf(map[string]any{"state": timedOut})
+		}
+		if _, err := move(tx, d, &t, models.TaskExpired, columns); err != nil {
 			return err
 		}
 	}

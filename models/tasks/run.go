@@ -33,22 +33,19 @@ func (r *Room) Next(ctx context.Context, d *models.Device, epoch int64) (task *m
 				return err
 			}
 		}
-		due, err := gorm.G[models.Task](tx.DB).
-			Where("state = ? AND device_id = ? AND next_at <= ? AND expires_at > ? AND sent_epoch <> ?", models.TaskPending, d.ID, tx.Now, tx.Now, epoch).
-			Order("id").Limit(1).Find(tx.Context())
-		if err != nil || len(due) == 0 {
+		t, err := r.due(tx, d, epoch)
+		if err != nil || t == nil {
 			return err
 		}
-		t := &due[0]
 		ok, err := move(tx, d, t, models.TaskSent, map[string]any{"attempts": t.Attempts + 1, "sent_at": tx.Now, "sent_epoch": epoch})
 		if err != nil || !ok {
 			return err
 		}
 		t.Attempts, t.SentAt, t.SentEpoch = t.Attempts+1, tx.Now, epoch
-		if request, err = r.request(tx, t); err != nil {
+		if err := r.steps(tx, d, t); err != nil {
 			return err
 		}
-		task = t
+		task, request = t, &t.Steps[0]
 		return nil
 	})
 	if err != nil {
@@ -57,22 +54,51 @@ func (r *Room) Next(ctx context.Context, d *models.Device, epoch int64) (task *m
 	return task, request, nil
 }
 
-func (r *Room) request(tx *store.Tx, t *models.Task) (*models.Request, error) {
-	var a models.TaskRequest
-	if err := tx.UnsealJSON("tasks", "request", t.ID, t.Request, &a); err != nil {
+// due is the oldest task that may be sent in the session, nil for none. Downloads that are pointless by now are ended on the way.
+func (r *Room) due(tx *store.Tx, d *models.Device, epoch int64) (*models.Task, error) {
+	due, err := gorm.G[models.Task](tx.DB).
+		Where("state = ? AND device_id = ? AND next_at <= ? AND expires_at > ? AND sent_epoch <> ?", models.TaskPending, d.ID, tx.Now, tx.Now, epoch).
+		Order("id").Find(tx.Context())
+	if err != nil {
 		return nil, err
 	}
+	for i := range due {
+		ended := false
+		if due[i].Kind == models.DownloadTask {
+			if ended, err = r.endPointless(tx, d, &due[i]); err != nil {
+				return nil, err
+			}
+		}
+		if !ended {
+			return &due[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// steps fills in what the device is asked.
+func (r *Room) steps(tx *store.Tx, d *models.Device, t *models.Task) error {
+	var a models.TaskRequest
+	if err := tx.UnsealJSON("tasks", "request", t.ID, t.Request, &a); err != nil {
+		return err
+	}
+	var one models.Request
 	switch t.Kind {
 	case models.GetValues:
-		return &models.Request{Method: models.GetParameterValues, Names: a.Paths}, nil
+		one = models.Request{Method: models.GetParameterValues, Names: a.Paths}
 	case models.SetValues:
-		return &models.Request{Method: models.SetParameterValues, Values: r.marked(a.Values)}, nil
+		one = models.Request{Method: models.SetParameterValues, Values: r.marked(a.Values)}
 	case models.GetNames:
-		return &models.Request{Method: models.GetParameterNames, Path: a.ObjectPath, NextLevel: a.NextLevel}, nil
+		one = models.Request{Method: models.GetParameterNames, Path: a.ObjectPath, NextLevel: a.NextLevel}
 	case models.Reboot:
-		return &models.Request{Method: models.RebootDevice, CommandKey: t.ID.String()}, nil
+		one = models.Request{Method: models.RebootDevice, CommandKey: t.ID.String()}
+	case models.DownloadTask:
+		return r.downloadSteps(tx, d, t, a)
+	default:
+		return fmt.Errorf("task %s is of the unknown kind %s", t.ID, t.Kind)
 	}
-	return nil, fmt.Errorf("task %s is of the unknown kind %s", t.ID, t.Kind)
+	t.Steps = []models.Request{one}
+	return nil
 }
 
 // marked says of each value whether it is a secret.
@@ -102,15 +128,21 @@ func move(tx *store.Tx, d *models.Device, t *models.Task, to models.TaskState, c
 }
 
 // Answered takes the device's answer to t: a result ends it, a promise acknowledges it, a fault ends it or, if it may pass, queues it for
-// another session until the third try (i4.md A.9, resolutions 23 and 36). The answer of an overtaken session changes nothing.
+// another session until the third try (i4.md A.9, resolutions 23 and 36). The answer of an overtaken session changes nothing. What is left of
+// t.Steps afterwards is to be sent next.
 func (r *Room) Answered(ctx context.Context, d *models.Device, t *models.Task, epoch int64, reply models.Reply) error {
 	before := *t
 	err := r.store.InTx(ctx, func(tx *store.Tx) error {
 		*t = before
 		held, err := devices.Hold(tx, d.ID, epoch)
 		if err != nil || !held {
+			t.Steps = nil
 			return err
 		}
+		if t.Kind == models.DownloadTask {
+			return r.downloadAnswered(tx, d, t, reply)
+		}
+		t.Steps = nil
 		if reply.Fault != nil {
 			return refused(tx, d, t, reply.Fault)
 		}

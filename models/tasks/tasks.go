@@ -1,7 +1,7 @@
 // Package tasks keeps the work that waits for a device's session: what an operator asked of one device, whether it was sent, and what came of
 // it.
 //
-// It owns the table tasks and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
+// It owns the tables tasks, device_downloads and transfer_reports and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
 // speaks: whoever holds the session asks Next, sends, and tells Answered, Rebooted or Lost. Writes of a session name its epoch, so an
 // overtaken session changes nothing (design decision 3).
 package tasks
@@ -20,6 +20,7 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/store"
 )
 
@@ -39,6 +40,10 @@ type Config struct {
 	Denied []string
 	// IsSecret tells whether the value at a path may never be shown; nil: none is.
 	IsSecret func(path string) bool
+	// Packages are what DOWNLOAD brings; nil: there is no such kind of task.
+	Packages *packages.Room
+	// Spread is the most that is added at random to the delay of a download, so that devices come one after the other (i4.upgrade.spread).
+	Spread time.Duration
 }
 
 // Room is all tasks.
@@ -65,6 +70,8 @@ type CreateInput struct {
 	Values           []models.Value
 	ObjectPath       *string
 	NextLevel        bool
+	PackageID        *models.ID
+	DelaySeconds     int
 	ExpiresInSeconds int
 	// Wake asks the device to come at once. No device has told an address for that so far, so its next session takes the task.
 	Wake bool
@@ -109,6 +116,11 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 	if err != nil {
 		return err
 	}
+	if in.Kind == models.DownloadTask {
+		if err := r.admitDownload(tx, d, request.PackageID); err != nil {
+			return err
+		}
+	}
 	var open int64
 	if err := tx.DB.Model(&models.Task{}).Where("device_id = ? AND state IN ? AND expires_at > ?", d.ID, openStates, tx.Now).Count(&open).Error; err != nil {
 		return fmt.Errorf("count the tasks of device %s: %w", d.ID, err)
@@ -116,23 +128,7 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 	if open >= maxOpen {
 		return models.E(models.QuotaExceeded, fmt.Sprintf("the device has %d open tasks already", maxOpen), "input", "device")
 	}
-	sealed, err := tx.SealJSON("tasks", "request", id, request)
-	if err != nil {
-		return err
-	}
-	actor := models.ActorFrom(tx.Context())
-	t := models.Task{
-		ID: id, DeviceID: d.ID, Kind: in.Kind, State: models.TaskPending, Request: sealed, Shown: models.DocOf(r.shown(request)),
-		NextAt: tx.Now, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Duration(in.ExpiresInSeconds) * time.Second),
-		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
-	}
-	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), &t); err != nil {
-		return fmt.Errorf("insert a task: %w", err)
-	}
-	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
-		return err
-	}
-	if err := tell(tx, d, &t); err != nil {
+	if err := r.insert(tx, d, id, in.Kind, request, time.Duration(in.ExpiresInSeconds)*time.Second); err != nil {
 		return err
 	}
 	err = events.Audit(tx, models.AuditEntry{
@@ -143,6 +139,32 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 		return err
 	}
 	return events.Done(tx, createDeviceTask, in.IdempotencyKey, created{Task: id})
+}
+
+// insert queues a task that was checked.
+func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) error {
+	sealed, err := tx.SealJSON("tasks", "request", id, request)
+	if err != nil {
+		return err
+	}
+	actor := models.ActorFrom(tx.Context())
+	t := models.Task{
+		ID: id, DeviceID: d.ID, Kind: kind, State: models.TaskPending, Request: sealed, Shown: models.DocOf(r.shown(request)),
+		NextAt: tx.Now, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(life),
+		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
+	}
+	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), &t); err != nil {
+		return fmt.Errorf("insert a task: %w", err)
+	}
+	if kind == models.DownloadTask {
+		if err := r.insertDownload(tx, &t, request); err != nil {
+			return err
+		}
+	}
+	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
+		return err
+	}
+	return tell(tx, d, &t)
 }
 
 // fingerprint is what makes two inputs the same; values may be secrets, so it is an HMAC.

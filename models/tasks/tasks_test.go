@@ -12,6 +12,7 @@ import (
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 )
@@ -19,18 +20,25 @@ import (
 // bench is a room with one device.
 type bench struct {
 	*testing.T
-	store   *store.Store
-	clock   *storetest.Clock
-	room    *Room
-	devices *devices.Room
-	device  *models.Device
-	keys    int
+	store    *store.Store
+	clock    *storetest.Clock
+	room     *Room
+	devices  *devices.Room
+	device   *models.Device
+	packages *packages.Room
+	keys     int
 }
 
 func each(t *testing.T, f func(b *bench)) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		b := &bench{T: t, store: s, clock: clock, devices: devices.New(s, clock, devices.Config{})}
+		var err error
+		b.packages, err = packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }, LinkTTL: 24 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
 		b.room = New(s, clock, Config{
+			Packages: b.packages,
 			Denied:   []string{"Device.ManagementServer.URL", "Device.X_CT-COM_UserInfo."},
 			IsSecret: func(path string) bool { return strings.HasSuffix(path, "Password") },
 		})

@@ -19,6 +19,7 @@ const backendRetry = 60
 func (f *registration) authenticate(ctx context.Context) error {
 	var d *models.Device
 	var refused *refusal
+	var proofs []models.Value // the platform's own
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
 		d, f.own, f.delivery, refused = nil, nil, nil, nil
 		a, several, err := f.claimant(tx, true)
@@ -29,6 +30,7 @@ func (f *registration) authenticate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		proofs = j.own
 		var ended []models.Binding
 		if refused = j.refusal; refused == nil {
 			if ended, refused, err = f.admit(tx, a, j); err != nil {
@@ -50,7 +52,7 @@ func (f *registration) authenticate(ctx context.Context) error {
 		}
 		f.tell(refused.Outcome)
 		if refused.Result == models.ResultVersionTooOld {
-			return f.offer(ctx)
+			return f.offer(ctx, proofs)
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/packages"
@@ -73,8 +74,8 @@ func (f *asking) answer(_ context.Context, reply models.Reply) error {
 func (*asking) broke(context.Context) error { return nil }
 
 // offer follows Status 18 with the newest package that there is for the client, and with nothing else (i4.md B.7, resolutions 15). The client
-// may have no row, so that is no task; a client that is refused again is asked by the same CommandKey, by which it knows what it has begun.
-func (f *registration) offer(ctx context.Context) error {
+// believes it by the platform's proof. It may have no row, so that is no task; and if it is refused again, it is asked by the same CommandKey, by which it knows what it has begun.
+func (f *registration) offer(ctx context.Context, proofs []models.Value) error {
 	d := models.Device{Key: f.in.Key, ProductClass: f.in.ProductClass}
 	if f.device != nil {
 		d = *f.device
@@ -92,6 +93,9 @@ func (f *registration) offer(ctx context.Context) error {
 		steps := f.room.Packages.Requests(p, packages.Offer{
 			Device: d.Key, ClientType: d.ClientType, CommandKey: minimumKey(d.Key, p.ID), Mode: models.UpgradeMandatory,
 		}, f.room.clock.Now())
+		if steps[0].Method == models.SetParameterValues {
+			steps[0].Values = append(slices.Clone(proofs), steps[0].Values...)
+		}
 		f.flows = append(f.flows, &asking{steps: steps})
 	}
 	return nil

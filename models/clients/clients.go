@@ -260,6 +260,9 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	confirmed := !previousCredential && len(credentials.Previous) > 0
 	login := v.newLogin(v.in.Get(loginSessionID))
 	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
+	if err := v.watchSIM(ctx); err != nil {
+		return err
+	}
 	before := d.ReportHash
 	if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
 		return err
@@ -267,11 +270,6 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	// Told once a report, not every heartbeat; a REGISTER tells it itself (resolutions 42).
 	claimed, ok := models.ClientTypeOf(v.in.Claimed)
 	mismatch := ok && claimed != d.ClientType && d.ReportHash != before && !v.in.Has(models.EventRegister)
-	if boot {
-		if err := v.watchSIM(ctx); err != nil {
-			return err
-		}
-	}
 	if boot || v.in.Has(models.EventMReboot) {
 		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
 			return err

@@ -280,6 +280,7 @@ func TestConfigurations(t *testing.T) {
 		"window":     func(c *passwords.Config) { c.Window = 0 },
 		"realm":      func(c *passwords.Config) { c.Realm = "a|b" },
 		"cgn.factor": func(c *passwords.Config) { c.CGNFactor = 0 },
+		"alarms":     func(c *passwords.Config) { c.AlarmRate = -1 },
 	} {
 		c := passwords.Defaults()
 		change(&c)

@@ -11,6 +11,7 @@ import (
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/sim"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 )
@@ -365,4 +366,32 @@ func TestMassExpirySuspected(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
+}
+
+// What i4.heartbeat and i4.presence do not allow is named by its key.
+func TestPresenceSettings(t *testing.T) {
+	for key, change := range map[string]func(*Config){
+		"i4.heartbeat.Phone":         func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"Phone": {}} },
+		"i4.heartbeat.PC.interval":   func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"PC": {Interval: -1}} },
+		"i4.heartbeat.Mobile.missed": func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"Mobile": {Missed: 101}} },
+		"i4.heartbeat.Generic.grace": func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"Generic": {Grace: 100_000}} },
+		"i4.presence.massPercent":    func(c *Config) { c.I4.Presence.MassPercent = 101 },
+		"i4.presence.massMinimum":    func(c *Config) { c.I4.Presence.MassMinimum = 0 },
+		"i4.presence.freezeMinutes":  func(c *Config) { c.I4.Presence.FreezeMinutes = 0 },
+	} {
+		c := defaultConfig()
+		c.Lab = true
+		if err := c.complete(); err != nil {
+			t.Fatal(err)
+		}
+		change(&c)
+		if err := c.complete(); err == nil || !strings.HasPrefix(err.Error(), key+":") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	c := defaultConfig()
+	c.I4.Heartbeat = map[string]Heartbeat{"Generic": {Interval: 300, Missed: 5, Grace: 30}}
+	if got := devicesConfig(c, profile).Heartbeat[models.Generic]; got != (devices.Rhythm{Interval: 5 * time.Minute, Missed: 5, Grace: 30 * time.Second}) {
+		t.Errorf("%+v", got)
+	}
 }

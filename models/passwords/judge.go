@@ -61,7 +61,7 @@ func (r *Room) Judge(tx *store.Tx, a Attempt) (Verdict, error) {
 	if a.Account != nil {
 		account = a.Account.ID
 	}
-	c, err := lockCounters(tx, a.Number, account, a.Device)
+	c, err := lockCounters(tx, a.Message.Purpose, a.Number, account, a.Device)
 	if err != nil {
 		return Verdict{}, err
 	}

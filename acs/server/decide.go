@@ -49,7 +49,7 @@ func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruli
 		return ruling{}, err
 	}
 	r := ruling{device: d, stranger: !known(d)}
-	login := s.isLogin(a, in)
+	login := s.isLogin(a, in, d)
 	if a.state == absent || login {
 		r.claimed = true
 		generic := in.ClientType == models.Generic

@@ -15,8 +15,11 @@ const (
 )
 
 // isLogin tells whether the credentials are number and password of an account, sent as HTTP Basic with a REGISTER that has no password
-// (i4.md C.2.5). They then say nothing of the device.
-func (s *Server) isLogin(a attempt, in *models.Inform) bool {
+// (i4.md C.2.5). They then say nothing of the device, whose own user name may look like a number too.
+func (s *Server) isLogin(a attempt, in *models.Inform, d *models.Device) bool {
+	if known(d) && equal(a.username, d.HTTPUsername) {
+		return false
+	}
 	number := strings.Trim(a.username, "+-() 0123456789") == ""
 	legacy := in.Get(loginMode) == "" || in.Get(loginMode) == "plain"
 	return s.config.LegacyBasic && a.password != "" && number && legacy && in.Has(models.EventRegister) && in.Get(loginPassword) == ""

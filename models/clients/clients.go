@@ -29,7 +29,7 @@ type Config struct {
 	Plan models.NumberPlan
 	// AntiEnumeration: what an account's existence would tell is not told before a correct proof.
 	AntiEnumeration bool
-	// Pad is how long the answer to GETPWD takes at least, so that its time tells nothing either; a tenth of it is jitter.
+	// Pad is how long the answers to GETPWD and to a wrong proof take at least, so that their time tells nothing either; a tenth of it is jitter.
 	Pad time.Duration
 	// ChallengeTTL is how long a challenge may be answered (AU.ChallengeTTL).
 	ChallengeTTL time.Duration

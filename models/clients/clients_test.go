@@ -68,6 +68,28 @@ func TestGetPasswordIsPadded(t *testing.T) {
 	})
 }
 
+// A wrong proof is answered after the same time whether there is such an account or not: for one an event is written, for none it is not.
+func TestWrongProofIsPadded(t *testing.T) {
+	const pad = 300 * time.Millisecond
+	each(t, func(c *clients.Config) { c.Pad = pad }, func(h *house) {
+		for name, c := range map[string]*client{"known": h.client(h.provision()), "unknown": h.client(nil)} {
+			began := h.clock.Now()
+			answered := make(chan models.Time, 1)
+			go func() {
+				if o := c.registerWith("wrong"); o.Result != models.ResultAuthFailed || o.Times != 1 {
+					h.Errorf("%s: %+v", name, o)
+				}
+				answered <- h.clock.Now()
+			}()
+			storetest.Eventually(h.T, "the answer waits", func() bool { return h.clock.Waiting() == 1 })
+			h.clock.Advance(pad + pad/10 + 2*time.Millisecond)
+			if took := (<-answered).Sub(began); took < pad {
+				h.Errorf("%s: answered after %s", name, took)
+			}
+		}
+	})
+}
+
 // The bound mobile was changed, because the old one was stolen, while a one-time password was being derived: it still went to the thief.
 func TestTheMobileChangesMeanwhile(t *testing.T) {
 	each(t, nil, func(h *house) {

@@ -1,5 +1,5 @@
-// Package clients plays the flows of interface I4 with the soft clients, step by step: get password (i4.md B.1), authenticate (B.2), and the
-// work that waits for a device's session (B.10).
+// Package clients plays the flows of interface I4 with the soft clients, step by step: get password (i4.md B.1), authenticate (B.2, B.3), change
+// the password (B.5), go offline (B.6), and the work that waits for a device's session (B.10).
 //
 // It owns the order of the checks and what a client is told; every rule about a noun is its room's. It refuses to know HTTP, SOAP, paths and
 // numbers: a Visit speaks in the nouns of models/exchange.go, and acs/session carries it.

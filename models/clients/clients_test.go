@@ -9,8 +9,10 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/clients"
+	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 // A heartbeat of a bound device that nothing waits for costs one statement for its Inform and none for its empty POST (resolutions 41).
@@ -168,5 +170,44 @@ func TestAReducedHeartbeatBringsNothing(t *testing.T) {
 		if c.held["video.enable"] != "1" {
 			h.Error("2 PERIODIC did not bring the change")
 		}
+	})
+}
+
+// A device that owed a proof got tasks again while its account was suspended.
+func TestNoTasksForADeviceThatOwesAProof(t *testing.T) {
+	each(t, nil, func(h *house) {
+		a := h.provision()
+		c := h.registered(a)
+		ctx := storetest.As(h.T)
+		if _, _, err := h.Tasks.Create(ctx, tasks.CreateInput{
+			IdempotencyKey: "1", Device: devices.Ref{ID: c.row().ID}, Kind: models.GetValues, Paths: []string{"Device.DeviceInfo."}, ExpiresInSeconds: 3600,
+		}); err != nil {
+			h.Fatal(err)
+		}
+		h.exec("UPDATE devices SET reauth_required = 1 WHERE id = ?", c.row().ID)
+		in := accounts.ActionInput{IdempotencyKey: "2", Account: accounts.Ref{ID: a.ID}, Reason: models.SuspendFraud}
+		if _, err := h.accounts.Suspend(ctx, in); err != nil {
+			h.Fatal(err)
+		}
+		v := c.arrive(h.Context(), c.heartbeat(), models.L1)
+		var asked []string
+		for {
+			r, err := v.Next(h.Context())
+			if err != nil {
+				h.Fatal(err)
+			}
+			if r == nil {
+				break
+			}
+			ask := string(r.Method)
+			if r.Outcome != nil {
+				ask += " " + string(r.Outcome.Result)
+			}
+			asked = append(asked, ask)
+			if err := v.Answer(h.Context(), models.Reply{}); err != nil {
+				h.Fatal(err)
+			}
+		}
+		equal(h, "asked", asked, []string{"SetParameterValues " + string(models.ResultSuspended)})
 	})
 }

@@ -418,7 +418,7 @@ func TestHowLongANonceIsKept(t *testing.T) {
 		for _, x := range []struct {
 			serverNonce string
 			kept        time.Duration
-		}{{models.NoServerNonce, 10 * time.Minute}, {strings.Repeat("0", 32), 24 * time.Hour}} {
+		}{{models.NoServerNonce, 11 * time.Minute}, {strings.Repeat("0", 32), 24 * time.Hour}} {
 			a := h.attempt(h.account, number, pc, "Blue-Kite-42!")
 			a.Message.ServerNonce = x.serverNonce
 			keys, err := models.DeriveProofKeys("Blue-Kite-42!", models.TimestampSalt(number, realm), c.Iterations)

@@ -140,7 +140,7 @@ func (c Config) Check() error {
 }
 
 // MaxIterations bounds what a derivation may cost, whoever asks for it.
-const MaxIterations = 10_000_000
+const MaxIterations = 1_000_000
 
 // day is how long requests and nonces are remembered (i4.md C.7).
 const day = 24 * time.Hour

@@ -252,6 +252,11 @@ func TestRequestErrors(t *testing.T) {
 		{Method: models.SetParameterValues, Values: []models.Value{{Name: "Device." + strings.Repeat("a", 250)}}},
 		{Method: models.GetParameterNames, Path: "\xff"},
 		{Method: models.RebootDevice, CommandKey: strings.Repeat("k", 33)},
+		{Method: models.DownloadFile},
+		{Method: models.DownloadFile, Download: &models.Download{URL: strings.Repeat("u", 257)}},
+		{Method: models.DownloadFile, Download: &models.Download{Size: 1 << 32}},
+		{Method: models.DownloadFile, Download: &models.Download{FileName: "\x00"}},
+		{Method: models.DownloadFile, CommandKey: strings.Repeat("k", 33), Download: &models.Download{}},
 		{Method: models.GetParameterValues},
 		{Method: models.GetParameterValues, Names: []string{"no.such"}},
 	} {

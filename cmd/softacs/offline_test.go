@@ -11,6 +11,7 @@ import (
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/sim"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 )
@@ -242,11 +243,12 @@ func clocked(t *testing.T, change func(*Config), f func(t *testing.T, p *platfor
 	}
 }
 
-// pass lets time go by; the platform keeps up with it.
+// pass lets time go by, at least d and a little more on a slow machine; the platform keeps up with it.
 func (p *platform) pass(clock *storetest.Clock, d time.Duration) {
 	p.t.Helper()
 	for ; d > 0; d -= 2 * time.Second {
 		clock.Advance(2 * time.Second)
+		polls := 0
 		storetest.Eventually(p.t, "the platform beats", func() bool {
 			var at models.Time
 			err := p.app.store.View(p.t.Context(), func(tx *store.Tx) error {
@@ -255,39 +257,63 @@ func (p *platform) pass(clock *storetest.Clock, d time.Duration) {
 			if err != nil {
 				p.t.Fatal(err)
 			}
-			if clock.Now().Sub(at) < 14*time.Second {
+			if clock.Now().Sub(at) < 24*time.Second {
 				return true
 			}
-			clock.Advance(20 * time.Millisecond) // it may have begun to wait only now
+			if polls++; polls%100 == 0 {
+				clock.Advance(2 * time.Second) // it began to wait only now
+			}
 			return false
 		})
 	}
+	p.token = p.accessToken("bss", "a-secret-for-the-tests")
+}
+
+// passUntil lets time go by until something has happened.
+func (p *platform) passUntil(clock *storetest.Clock, what string, ok func() bool) {
+	p.t.Helper()
+	for range 100 {
+		if ok() {
+			return
+		}
+		p.pass(clock, 4*time.Second)
+	}
+	p.t.Fatalf("it did not happen that %s", what)
+}
+
+// goes waits until the client is found gone.
+func (p *platform) goes(clock *storetest.Clock, client *sim.Client) {
+	p.t.Helper()
+	p.passUntil(clock, "a client goes offline", func() bool {
+		state, _, _ := p.presence(client)
+		return state == "OFFLINE"
+	})
 }
 
 // A client that is not heard of goes OFFLINE by its deadline and comes back with its next heartbeat.
 func TestHeartbeatLost(t *testing.T) {
-	quick := func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"PC": {Interval: 30, Missed: 2, Grace: 10}} }
+	quick := func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"PC": {Interval: 60, Missed: 3, Grace: 10}} }
 	clocked(t, quick, func(t *testing.T, p *platform, clock *storetest.Clock) {
 		id, client := p.present()
 		other, _, _ := p.provision(object{"initialPassword": longTerm})
-		p.pass(clock, 46*time.Second)
-		if state, _, _ := p.presence(client); state != "STALE" {
-			t.Errorf("%s after 46 s", state)
-		}
-		p.pass(clock, 16*time.Second)
+		p.pass(clock, 40*time.Second)
+		p.isPresent(client, "ONLINE", "", first)
+		p.pass(clock, 40*time.Second)
 		p.isPresent(client, "STALE", "", first)
-		p.pass(clock, 30*time.Second)
+		p.pass(clock, 60*time.Second)
+		p.isPresent(client, "STALE", "", first)
+		p.goes(clock, client)
 		p.isPresent(client, "OFFLINE", "HeartbeatLost", "ONLINE OFFLINE HeartbeatLost", first)
-		if n := metric(t, p.scrape(), "softacs_presence_expired_total"); n != 1 {
-			t.Errorf("%v devices were found gone", n)
-		}
+		storetest.Eventually(t, "one device was found gone", func() bool { return metric(t, p.scrape(), "softacs_presence_expired_total") == 1 })
 		p.done(client.Heartbeat(t.Context()))
 		p.isPresent(client, "ONLINE", "", back, "ONLINE OFFLINE HeartbeatLost", first)
 		for range 5 {
-			p.pass(clock, 30*time.Second)
+			p.pass(clock, 60*time.Second)
 			p.done(client.Heartbeat(t.Context()))
 		}
-		p.isPresent(client, "ONLINE", "", back, "ONLINE OFFLINE HeartbeatLost", first)
+		if _, login, history := p.presence(client); login != "" || len(history) != 3 {
+			t.Errorf("login ended %q, %q", login, history)
+		}
 		p.waitForEvent(id, "DEVICE_REACHABILITY_CHANGED "+came, 2)
 		if got := p.comings(id); !slices.Equal(got, []string{came, left, came}) {
 			t.Errorf("events %q", got)
@@ -296,7 +322,7 @@ func TestHeartbeatLost(t *testing.T) {
 			t.Errorf("events of somebody else: %q", got)
 		}
 		p.done(client.Logoff(t.Context(), "UserExit"))
-		p.pass(clock, 3*time.Minute)
+		p.pass(clock, 5*time.Minute)
 		p.isPresent(client, "OFFLINE", "UserExit", "ONLINE OFFLINE UserExit", back, "ONLINE OFFLINE HeartbeatLost", first)
 	})
 }
@@ -305,7 +331,7 @@ func TestHeartbeatLost(t *testing.T) {
 func TestMassExpirySuspected(t *testing.T) {
 	change := func(c *Config) {
 		c.I4.Heartbeat = map[string]Heartbeat{"PC": {Interval: 30, Missed: 1, Grace: 10}}
-		c.I4.Presence = Presence{MassPercent: 20, MassMinimum: 2, FreezeMinutes: 1}
+		c.I4.Presence = Presence{MassPercent: 20, MassMinimum: 2, FreezeMinutes: 5}
 	}
 	clocked(t, change, func(t *testing.T, p *platform, clock *storetest.Clock) {
 		_, one := p.present()
@@ -322,20 +348,50 @@ func TestMassExpirySuspected(t *testing.T) {
 			}
 			return list
 		}
-		p.pass(clock, 70*time.Second)
-		p.isPresent(one, "STALE", "", first)
-		storetest.Eventually(t, "the alarm is raised", func() bool { return len(alarms()) == 1 })
+		p.passUntil(clock, "an alarm is raised", func() bool { return len(alarms()) > 0 })
+		p.pass(clock, time.Minute)
+		for _, client := range []*sim.Client{one, two} {
+			p.isPresent(client, "STALE", "", first)
+		}
 		if n := metric(t, p.scrape(), "softacs_presence_frozen"); n != 1 {
 			t.Errorf("frozen: %v", n)
 		}
-		p.pass(clock, 80*time.Second)
-		storetest.Eventually(t, "the alarm is cleared", func() bool { return len(alarms()) == 2 })
+		for _, client := range []*sim.Client{one, two} {
+			p.goes(clock, client)
+			p.isPresent(client, "OFFLINE", "HeartbeatLost", "ONLINE OFFLINE HeartbeatLost", first)
+		}
+		p.passUntil(clock, "the alarm is cleared", func() bool { return len(alarms()) > 1 })
 		const code = " presence.mass_expiry_suspected"
 		if got := alarms(); !slices.Equal(got, []string{"ALARM_RAISED" + code, "ALARM_CLEARED" + code}) {
 			t.Errorf("%q", got)
 		}
-		for _, client := range []*sim.Client{one, two} {
-			p.isPresent(client, "OFFLINE", "HeartbeatLost", "ONLINE OFFLINE HeartbeatLost", first)
-		}
 	})
+}
+
+// What i4.heartbeat and i4.presence do not allow is named by its key.
+func TestPresenceSettings(t *testing.T) {
+	for key, change := range map[string]func(*Config){
+		"i4.heartbeat.Phone":         func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"Phone": {}} },
+		"i4.heartbeat.PC.interval":   func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"PC": {Interval: -1}} },
+		"i4.heartbeat.Mobile.missed": func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"Mobile": {Missed: 101}} },
+		"i4.heartbeat.Generic.grace": func(c *Config) { c.I4.Heartbeat = map[string]Heartbeat{"Generic": {Grace: 100_000}} },
+		"i4.presence.massPercent":    func(c *Config) { c.I4.Presence.MassPercent = 101 },
+		"i4.presence.massMinimum":    func(c *Config) { c.I4.Presence.MassMinimum = 0 },
+		"i4.presence.freezeMinutes":  func(c *Config) { c.I4.Presence.FreezeMinutes = 0 },
+	} {
+		c := defaultConfig()
+		c.Lab = true
+		if err := c.complete(); err != nil {
+			t.Fatal(err)
+		}
+		change(&c)
+		if err := c.complete(); err == nil || !strings.HasPrefix(err.Error(), key+":") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	c := defaultConfig()
+	c.I4.Heartbeat = map[string]Heartbeat{"Generic": {Interval: 300, Missed: 5, Grace: 30}}
+	if got := devicesConfig(c, profile).Heartbeat[models.Generic]; got != (devices.Rhythm{Interval: 5 * time.Minute, Missed: 5, Grace: 30 * time.Second}) {
+		t.Errorf("%+v", got)
+	}
 }

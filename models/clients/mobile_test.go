@@ -187,8 +187,18 @@ func TestABootWithoutCredentialsChangesNoSIM(t *testing.T) {
 		if err != nil || d.ReauthRequired {
 			h.Errorf("%+v, %v", d, err)
 		}
-		if o := c.play(h.Context(), c.arrive(h.Context(), in, models.L1), in); o.Result != models.ResultReauthRequired {
-			h.Errorf("with credentials: %+v", o)
+		// The credentials come with the heartbeat that follows, so that it is the first that can be believed.
+		for _, event := range []models.EventName{models.EventPeriodic, models.EventPeriodic, models.EventBoot} {
+			in.Events[0].Name = event
+			if o := c.play(h.Context(), c.arrive(h.Context(), in, models.L1), in); o.Result != models.ResultReauthRequired {
+				h.Errorf("%s with credentials: %+v", event, o)
+			}
+		}
+		var told int64
+		if err := h.store.View(h.Context(), func(tx *store.Tx) error {
+			return tx.DB.Model(&models.Event{}).Where("payload LIKE ?", "%security.sim_changed%").Count(&told).Error
+		}); err != nil || told != 1 {
+			h.Errorf("told %d times, %v", told, err)
 		}
 		var b models.Binding
 		if err := h.store.View(h.Context(), func(tx *store.Tx) error { return tx.DB.Take(&b).Error }); err != nil || b.State != models.BindingSuspended {

@@ -79,6 +79,26 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
+// The clocks of two replicas never agree to the millisecond: the slower one took the beat of the faster one for a clock set back, and deleted
+// the outage that it had just written down.
+func TestClocksOfReplicasDiffer(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		fast := newFleet(t, s, clock, Guard{})
+		fast.tick()
+		fast.register("a")
+		clock.Advance(40 * time.Second)
+		behind := storetest.NewClock()
+		behind.Advance(clock.Now().Sub(behind.Now()) - time.Second)
+		slow := newFleet(t, s, behind, Guard{})
+		fast.tick()
+		slow.tick()
+		fast.pass(2 * time.Minute)
+		fast.are(models.Online, "a")
+		fast.pass(90 * time.Second)
+		fast.are(models.Offline, "a")
+	})
+}
+
 // When too many would expire at once expiry is frozen with one alarm; it goes on when they have come back, or after the longest time.
 func TestMassExpiry(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {

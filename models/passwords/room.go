@@ -1,9 +1,9 @@
 // Package passwords keeps the verifiers of accounts and judges proofs of them: one-time and long-term passwords, codes, salts, nonces, lockouts,
 // the limits of GETPWD and the answers of CHANGEPWD (i4.md B.1, B.3, B.5, C.2, C.3).
 //
-// It owns credentials, password_salts, password_requests, password_changes, lockouts and client_nonces, and cleans used_tokens and
-// asserted_numbers. It refuses to know how a password reaches its user, what an account's state allows and what a device may do after the
-// proof: that is for clients. Of a password it keeps a verifier only, and of a number an HMAC.
+// It owns credentials, password_salts, password_requests, password_changes, lockouts, client_nonces, used_tokens and asserted_numbers. It refuses
+// to know how a password reaches its user, what an account's state allows and what a device may do after the proof: that is for clients. Of a
+// password it keeps a verifier only, and of a number an HMAC, but for the mobile of an asserted number, which lives for minutes.
 package passwords
 
 import (
@@ -140,7 +140,7 @@ func (c Config) Check() error {
 }
 
 // MaxIterations bounds what a derivation may cost, whoever asks for it.
-const MaxIterations = 10_000_000
+const MaxIterations = 1_000_000
 
 // day is how long requests and nonces are remembered (i4.md C.7).
 const day = 24 * time.Hour

@@ -116,6 +116,20 @@ func TestReceiptsEndMessagesByTheirState(t *testing.T) {
 	})
 }
 
+// A centre named its messages by octets that are no text: MySQL took neither the name nor a search for it, and the message was given up.
+func TestANameThatIsNoText(t *testing.T) {
+	eachLine(t, []string{"A\xff\xfe1"}, func(h *house, _ *line) {
+		h.run(h.Room)
+		id := h.queue()
+		h.taken(id)
+		h.report(sms.Report{ProviderID: "B\xff", State: models.SmsDelivered})
+		h.report(sms.Report{ProviderID: "A\xff\xfe1", State: models.SmsDelivered, ProviderStatus: "DELIVRD"})
+		if m := h.get(id); m.State != models.SmsDelivered {
+			h.Errorf("it ended as %+v", m)
+		}
+	})
+}
+
 // A receipt may come while the answer to submit_sm is still on its way, or is being committed, here or on another replica.
 func TestAReceiptBeforeTheAnswerWaits(t *testing.T) {
 	eachLine(t, nil, func(h *house, _ *line) {

@@ -199,7 +199,7 @@ func (r *Room) claim(ctx context.Context, m *models.SmsMessage) (claimed bool, e
 func (r *Room) taken(ctx context.Context, m *models.SmsMessage, providerID string) error {
 	return r.store.InTx(ctx, func(tx *store.Tx) error {
 		_, err := r.move(tx, m, map[string]any{
-			"provider_id": providerID[:min(len(providerID), maxProviderID)], "body": nil, "next_at": max(m.ExpiresAt, tx.Now).Add(receiptWithin),
+			"provider_id": nameOf(providerID), "body": nil, "next_at": max(m.ExpiresAt, tx.Now).Add(receiptWithin),
 		})
 		return err
 	})

@@ -133,10 +133,14 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	return secure, nil
 }
 
-// number reads who wrote: an international number as it is, any other as at home.
+// number reads who wrote: an international number as it is, any other as at home. A name is nobody's number, whatever it looks like: senders
+// of bulk messages choose it.
 func (c *Client) number(a Address) (models.Number, bool) {
 	digits := a.Digits
-	if a.TON == tonInternational && !strings.HasPrefix(digits, "+") {
+	switch {
+	case a.TON == tonAlphanumeric:
+		return "", false
+	case a.TON == tonInternational && !strings.HasPrefix(digits, "+"):
 		digits = "+" + digits
 	}
 	return c.config.Plan.Normalise(digits)

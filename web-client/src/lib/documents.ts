@@ -331,7 +331,8 @@ export type TaskKind =
   | 'GET_VALUES'
   | 'SET_VALUES'
   | 'GET_NAMES'
-  | 'REBOOT';
+  | 'REBOOT'
+  | 'DOWNLOAD';
 
 export type ParameterValueInput = {
   readonly path: string;
@@ -339,7 +340,7 @@ export type ParameterValueInput = {
   readonly type?: string;
 };
 
-/** GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing */
+/** GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing; DOWNLOAD: packageId and delaySeconds */
 export type CreateDeviceTaskInput = {
   readonly idempotencyKey: string;
   readonly device: DeviceRef;
@@ -348,6 +349,9 @@ export type CreateDeviceTaskInput = {
   readonly values?: ReadonlyArray<ParameterValueInput> | null | undefined;
   readonly objectPath?: string | null | undefined;
   readonly nextLevel?: boolean;
+  readonly packageId?: string | number | null | undefined;
+  /** the least delay of a download */
+  readonly delaySeconds?: number;
   readonly expiresInSeconds?: number;
   /** ask the device to come at once; one without an address for that is no error, its next session takes the task */
   readonly wake?: boolean;

@@ -23,5 +23,7 @@ export function taskInput(device: string, { kind, paths, values = [], objectPath
       return { ...input, objectPath: objectPath.trim(), nextLevel };
     case "REBOOT":
       return input;
+    case "DOWNLOAD": // made where packages are, not by this form
+      throw new Error("a download needs a package");
   }
 }

@@ -45,11 +45,11 @@ func (p *platform) passwordState(id string) string {
 }
 
 // audits counts the rows of the audit log about the account's password, by outcome.
-func (p *platform) audits(outcome models.AuditOutcome, account string) (n int64) {
+func (p *platform) audits(action string, outcome models.AuditOutcome, account string) (n int64) {
 	p.t.Helper()
 	err := p.app.store.View(p.t.Context(), func(tx *store.Tx) error {
 		id := tx.DB.Table("accounts").Select("id").Where("msisdn = ?", account[1:])
-		return tx.DB.Model(&models.AuditEntry{}).Where("action = 'changePassword' AND outcome = ? AND subject_id IN (?)", outcome, id).Count(&n).Error
+		return tx.DB.Model(&models.AuditEntry{}).Where("action = ? AND outcome = ? AND subject_id IN (?)", action, outcome, id).Count(&n).Error
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -80,7 +80,7 @@ func TestChangePassword(t *testing.T) {
 		if state := p.passwordState(id); state != "SET" {
 			t.Errorf("the password is %s", state)
 		}
-		if n := p.audits(models.AuditSuccess, msisdn); n != 1 {
+		if n := p.audits("changePassword", models.AuditSuccess, msisdn); n != 1 {
 			t.Errorf("%d audit rows", n)
 		}
 		p.want(1)(client.Register(t.Context(), longTerm))
@@ -188,7 +188,7 @@ func TestChangePasswordErrors(t *testing.T) {
 			p.t.Helper()
 			client.SetFaults(sim.Faults{})
 			p.want(0)(client.Register(p.t.Context(), longTerm))
-			if n := p.audits(models.AuditSuccess, msisdn); n != 0 {
+			if n := p.audits("changePassword", models.AuditSuccess, msisdn); n != 0 {
 				p.t.Errorf("%d changes are in the audit log", n)
 			}
 		}
@@ -312,7 +312,7 @@ func TestChangePasswordErrors(t *testing.T) {
 			client.SetFaults(sim.Faults{})
 			p.want(0)(client.Retry(t.Context()))
 			p.want(0)(client.Register(t.Context(), chosen))
-			if n := p.audits(models.AuditSuccess, msisdn); n != 1 {
+			if n := p.audits("changePassword", models.AuditSuccess, msisdn); n != 1 {
 				t.Errorf("%d changes are in the audit log", n)
 			}
 		})
@@ -323,7 +323,7 @@ func TestChangePasswordErrors(t *testing.T) {
 				t.Errorf("%+v", o)
 			}
 			p.exec("ALTER TABLE password_changes_away RENAME TO password_changes")
-			if n := p.audits(models.AuditFailed, msisdn); n != 1 {
+			if n := p.audits("changePassword", models.AuditFailed, msisdn); n != 1 {
 				t.Errorf("%d audit rows of the failure", n)
 			}
 			p.want(0)(client.Retry(t.Context()))
@@ -371,7 +371,7 @@ func TestChangePasswordLosingEachAnswer(t *testing.T) {
 				if events := p.eventsOf(id); count(events, changed) != 1 || count(events, "SMS_STATE_CHANGED sms.queued QUEUED") != 1 || len(p.messages(mobile)) != 1 {
 					t.Errorf("not done once: %q", events)
 				}
-				if n := p.audits(models.AuditSuccess, msisdn); n != 1 {
+				if n := p.audits("changePassword", models.AuditSuccess, msisdn); n != 1 {
 					t.Errorf("%d audit rows", n)
 				}
 			})

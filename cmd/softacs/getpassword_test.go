@@ -160,5 +160,8 @@ func TestGetPasswordInternalError(t *testing.T) {
 		if o.Result != 2 || o.Desc != "INTERNAL" {
 			t.Errorf("%+v", o)
 		}
+		if n := p.audits("getPassword", models.AuditFailed, msisdn); n != 1 {
+			t.Errorf("%d audit rows of the failure", n)
+		}
 	})
 }

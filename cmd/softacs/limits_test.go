@@ -128,6 +128,7 @@ func production(t *testing.T, set func(*Config)) (newClient func(number string) 
 			t.Error(err)
 		}
 	})
+	storetest.Eventually(t, "the SMS centre is connected", a.sms.Available)
 	return func(number string) *sim.Client {
 		t.Helper()
 		client, err := sim.New(sim.Config{URL: "https://" + a.southAddr.Addr().String() + "/acs", Identity: sim.NewIdentity(), Number: number,

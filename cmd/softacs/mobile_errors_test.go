@@ -222,12 +222,15 @@ func TestMobileErrors(t *testing.T) {
 			}
 		})
 		p.run("an error of ours", func(t *testing.T, p *platform) {
-			_, _, mdn := p.provision(withMobile)
+			_, msisdn, mdn := p.provision(withMobile)
 			p.exec("ALTER TABLE used_tokens RENAME TO used_tokens_away")
 			if o := p.want(50)(p.phone(mdn, nil).RegisterNetwork(t.Context())); o.Result != 2 || o.Desc != "INTERNAL" || o.RetryAfter != 60 {
 				t.Errorf("%+v", o)
 			}
 			p.exec("ALTER TABLE used_tokens_away RENAME TO used_tokens")
+			if n := p.audits("register", models.AuditFailed, msisdn); n != 1 {
+				t.Errorf("%d audit rows of the failure", n)
+			}
 		})
 	})
 }

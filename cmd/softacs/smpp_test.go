@@ -178,8 +178,13 @@ func TestAnOutageOfTheSMSCentre(t *testing.T) {
 		if metric(t, p.scrape(), "softacs_sms_up") != 0 {
 			t.Error("the metrics say that it is connected")
 		}
+		alarms := func() string {
+			return p.raw(`{ events(filter: {types: [ALARM_RAISED, ALARM_CLEARED]}) { nodes { type payload } } }`, nil)
+		}
+		storetest.Eventually(t, "the alarm is raised", func() bool { return strings.Count(alarms(), "sms.unavailable") == 1 })
 		c = smpptest.Start(t, smpptest.Config{Addr: c.Addr(), Receipts: true})
 		storetest.Eventually(t, "the centre is connected again", p.app.sms.Available)
+		storetest.Eventually(t, "the alarm is cleared", func() bool { return strings.Count(alarms(), "sms.unavailable") == 2 })
 		p.want(0)(client.GetPassword(t.Context()))
 		arrives(t, c, mobile, 1)
 		p.becomes(id, "DELIVERED DELIVRD 1")

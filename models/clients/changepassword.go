@@ -390,20 +390,11 @@ func (f *passwordChange) note(tx *store.Tx, a *models.Account, fields map[string
 	return security(tx, code, a, f.device, fields)
 }
 
-// failed ends the flow with Status 50 and an audit row, unless the error is one that the HTTP door answers with 503.
+// failed ends the flow with Status 50, unless the error is one that the HTTP door answers with 503.
 func (f *passwordChange) failed(ctx context.Context, err error) error {
 	if models.CodeOf(err) == models.Unavailable {
 		return err
 	}
-	f.tell(internalError(ctx, "change password", f.Visit, err))
-	err = f.room.store.InTx(ctx, func(tx *store.Tx) error {
-		return events.Audit(tx, models.AuditEntry{
-			Action: changePassword, Subject: models.Subject{Kind: models.KindAccount, ID: f.device.AccountID}, Outcome: models.AuditFailed,
-			ErrorCode: models.Code(models.ResultInternal),
-		})
-	})
-	if err != nil {
-		slog.ErrorContext(ctx, "audit a password change that went wrong", "device", f.in.Key, "error", err)
-	}
+	f.tell(internalError(ctx, changePassword, f.Visit, err))
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
@@ -378,10 +379,38 @@ func (f *tell) next(context.Context) (*models.Request, error) {
 func (*tell) answer(context.Context, models.Reply) error { return nil }
 func (*tell) broke(context.Context) error                { return nil }
 
-// internalError is what a client hears of an error that is none of its business (Status 50).
-func internalError(ctx context.Context, what string, v *Visit, err error) models.Outcome {
-	slog.ErrorContext(ctx, "a flow ended with an internal error", "flow", what, "device", v.in.Key, "error", err)
+// internalError is what a client hears of an error that is none of its business (Status 50). If it is known whom it concerns, the audit log has
+// a failed action.
+func internalError(ctx context.Context, action string, v *Visit, err error) models.Outcome {
+	slog.ErrorContext(ctx, "a flow ended with an internal error", "flow", action, "device", v.in.Key, "error", err)
+	err = v.room.store.InTx(ctx, func(tx *store.Tx) error {
+		about, err := v.concerned(tx)
+		if err != nil || about.ID.IsZero() {
+			return err
+		}
+		return events.Audit(tx, models.AuditEntry{Action: action, Subject: about, Outcome: models.AuditFailed, ErrorCode: models.Code(models.ResultInternal)})
+	})
+	if err != nil {
+		slog.ErrorContext(ctx, "audit a flow that went wrong", "device", v.in.Key, "error", err)
+	}
 	return models.Outcome{Result: models.ResultInternal, Delivery: models.DeliveryFailed, RetryAfter: internalRetry}
+}
+
+// concerned is the account of the number that the client names, else its own device; nobody for strangers.
+func (v *Visit) concerned(tx *store.Tx) (about models.Subject, err error) {
+	var a *models.Account
+	if number, ok := v.room.config.Plan.Normalise(v.in.Get(userName)); ok {
+		a, err = accounts.ForNumber(tx, number)
+	} else if number, ok := v.room.config.Plan.Normalise(v.in.Get(mdn)); ok {
+		a, _, err = accounts.ForMDN(tx, number)
+	}
+	if err != nil || a != nil {
+		return models.Subject{Kind: models.KindAccount, ID: idOf(a)}, err
+	}
+	if v.device != nil {
+		about = models.Subject{Kind: models.KindDevice, ID: v.device.ID}
+	}
+	return about, nil
 }
 
 const (

@@ -24,7 +24,7 @@ func (f *getPassword) next(ctx context.Context) (*models.Request, error) {
 		return nil, nil
 	}
 	f.done = true
-	outcome, err := f.padded(ctx, "get password", func(ctx context.Context) (models.Outcome, error) {
+	outcome, err := f.padded(ctx, "getPassword", func(ctx context.Context) (models.Outcome, error) {
 		wish, wrong := f.parse()
 		if wrong != "" {
 			return malformed(wrong), nil

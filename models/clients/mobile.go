@@ -107,7 +107,7 @@ func (f *registration) identified(tx *store.Tx, a *models.Account, several, vouc
 
 // sendCode is the first session of mode sms: a code for the mobile itself, with the limits of GETPWD (i4.md B.3).
 func (f *registration) sendCode(ctx context.Context) (*models.Request, error) {
-	outcome, err := f.padded(ctx, "send a login code", func(ctx context.Context) (models.Outcome, error) {
+	outcome, err := f.padded(ctx, "register", func(ctx context.Context) (models.Outcome, error) {
 		_, refusal, err := f.locked(ctx)
 		if err != nil {
 			return models.Outcome{}, err

@@ -40,7 +40,12 @@ func (r *Room) Run(ctx context.Context) {
 		defer line.Wait()
 		defer hangUp()
 	}
-	o := outbox{Room: r, slots: make(chan struct{}, window)}
+	o := outbox{Room: r, slots: make(chan struct{}, window), alarm: alarm{began: r.clock.Now()}}
+	defer func() { // an alarm ends with the process that raised it
+		if err := o.setAlarm(context.WithoutCancel(ctx), false); err != nil {
+			slog.ErrorContext(ctx, "clear the alarm about messages", "error", err)
+		}
+	}()
 	defer o.sending.Wait()
 	r.store.Loop(ctx, topic, pollEvery, func(ctx context.Context) {
 		if err := o.tick(ctx); err != nil && ctx.Err() == nil {
@@ -54,10 +59,14 @@ type outbox struct {
 	*Room
 	slots   chan struct{} // of messages on their way
 	sending sync.WaitGroup
+	alarm   alarm
 }
 
 // tick handles everything that is due now; messages may still be on their way when it returns.
 func (o *outbox) tick(ctx context.Context) error {
+	if err := o.tellOfOutage(ctx); err != nil {
+		return err
+	}
 	if err := o.abandon(ctx); err != nil {
 		return err
 	}

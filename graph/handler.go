@@ -26,6 +26,7 @@ import (
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/tasks"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	Operators     *operators.Room
 	Passwords     *passwords.Room
 	Sms           *sms.Room
+	Statistics    *statistics.Room
 	Tasks         *tasks.Room
 	Events        *events.Log
 	Clock         models.Clock

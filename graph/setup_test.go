@@ -20,6 +20,7 @@ import (
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 	"github.com/softacs/softacs/models/tasks"
@@ -74,6 +75,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Operators:     people,
 		Passwords:     keeper,
 		Sms:           sms.New(s, clock, nil),
+		Statistics:    statistics.New(s, clock, statistics.Config{}),
 		Tasks:         tasks.New(s, clock, tasks.Config{}),
 		Events:        h.log,
 		Clock:         clock,

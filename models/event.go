@@ -46,6 +46,7 @@ const (
 	SmsStateChanged           EventType = "SMS_STATE_CHANGED"
 	PasswordChanged           EventType = "PASSWORD_CHANGED"
 	ConfigurationChanged      EventType = "CONFIGURATION_CHANGED"
+	StatisticsReceived        EventType = "STATISTICS_RECEIVED"
 	Security                  EventType = "SECURITY"
 	AlarmRaised               EventType = "ALARM_RAISED"
 	AlarmCleared              EventType = "ALARM_CLEARED"

@@ -98,6 +98,7 @@ type Client struct {
 	requests []cwmp.Message // of ours, for the next session
 	sessions int
 	nextID   int
+	calls    calls
 
 	proof       *proof        // what the client proves when it is asked to
 	remembered  models.Secret // the password that worked last

@@ -27,6 +27,7 @@ import (
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
 )
@@ -42,6 +43,7 @@ type app struct {
 	sms        *sms.Room
 	tasks      *tasks.Room
 	passwords  *passwords.Room
+	statistics *statistics.Room
 	clients    *clients.Room
 	acs        *server.Server
 	metrics    *metrics
@@ -136,19 +138,24 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	accountConfig := accountsConfig(c)
 	accountConfig.SMSAvailable = a.sms.Available
 	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountConfig)
+	a.statistics = statistics.New(s, a.clock, statisticsConfig(c))
+	if err := a.statistics.FixZone(ctx); err != nil {
+		return nil, err
+	}
 	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err
 	}
 	a.clients = clients.New(s, a.clock, clients.Rooms{
-		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
+		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Statistics: a.statistics,
+		Tasks: a.tasks,
 	}, clientConfig)
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
-		Passwords: a.passwords, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Passwords: a.passwords, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -180,7 +187,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 // runLoops starts what works in the background until endLoops.
 func (a *app) runLoops(ctx context.Context) {
 	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.clean, a.acs.Run} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.clean, a.acs.Run} {
 		a.background.Go(func() { loop(ctx) })
 	}
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
@@ -210,6 +217,9 @@ func (a *app) clean(ctx context.Context) {
 		}
 		if err := a.devices.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up old presence history", "error", err)
+		}
+		if err := a.statistics.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up old statistics", "error", err)
 		}
 	}
 }

@@ -2308,6 +2308,20 @@ func (ec *executionContext) marshalNJSON2interface(ctx context.Context, sel ast.
 	return res
 }
 
+func (ec *executionContext) unmarshalNLong2int64(ctx context.Context, v any) (int64, error) {
+	res, err := types.UnmarshalLong(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLong2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
+	_ = sel
+	res := types.MarshalLong(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Long!")
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐNode(ctx context.Context, sel ast.SelectionSet, v []types.Node) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -2387,6 +2401,11 @@ func (ec *executionContext) marshalNPhoneNumber2githubᚗcomᚋsoftacsᚋsoftacs
 
 func (ec *executionContext) unmarshalNTargetActionInput2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐTargetActionInput(ctx context.Context, v any) (model.TargetActionInput, error) {
 	res, err := ec.unmarshalInputTargetActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNTimeRange2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐTimeRange(ctx context.Context, v any) (model.TimeRange, error) {
+	res, err := ec.unmarshalInputTimeRange(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
 )
@@ -54,6 +55,7 @@ type Rooms struct {
 	Devices       *devices.Room
 	Passwords     *passwords.Room
 	SMS           *sms.Room
+	Statistics    *statistics.Room
 	Tasks         *tasks.Room
 }
 
@@ -116,6 +118,9 @@ func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, 
 	}
 	if trust >= models.L1 {
 		if err := v.heard(v.as(ctx), previousCredential); err != nil {
+			return nil, err
+		}
+		if err := v.takeStatistics(v.as(ctx)); err != nil {
 			return nil, err
 		}
 	}
@@ -261,7 +266,9 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	login := v.newLogin(v.in.Get(loginSessionID))
 	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
 	before := d.ReportHash
-	if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
+	if v.onlyReports() {
+		devices.Lay(d, v.in)
+	} else if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
 		return err
 	}
 	// Told once a report, not every heartbeat; a REGISTER tells it itself (resolutions 42).

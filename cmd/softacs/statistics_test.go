@@ -292,7 +292,7 @@ func TestStatistics(t *testing.T) {
 				client.Call(time.Minute)
 				r := client.NextReport(quarter)
 				spoil(&r)
-				if o := p.want(40)(client.SendReport(t.Context(), r)); o.Result != 2 || o.Desc != "MALFORMED "+name {
+				if o := p.want(40)(client.SendReport(t.Context(), r)); o.Result != 2 || o.Desc != "MALFORMED: "+name {
 					t.Errorf("%s: %+v", name, o)
 				}
 				p.talked(id, 0, 0, 0)

@@ -109,15 +109,18 @@ func implausible(before, row *models.StatisticsReport, cumulative, deltas map[st
 	return deltas[totalCallTime]*1000 > lines*int64(min(elapsed, bound))+slack.Milliseconds()
 }
 
-// insert puts row between before and after in the chain, each nil if there is none. own and afterOwn are what row and after reported themselves.
-// A counter that after left out is taken for unknown in row as well: what it grew by is already counted by a later report.
-func insert(before, row, after *models.StatisticsReport, own, afterOwn map[string]int64) {
-	if after != nil {
-		own = maps.Clone(own)
-		maps.DeleteFunc(own, func(name string, _ int64) bool { _, told := afterOwn[name]; return !told })
+// insert puts row between before and after in the chain, each nil if there is none. own are the counters that row itself reported. One that after
+// left out is taken for unknown in row as well: what it grew by is already counted by a later report.
+func insert(before, row, after *models.StatisticsReport, own map[string]int64) {
+	if after == nil {
+		link(before, row, own)
+		return
 	}
+	var told Report
+	told.read(after.Raw.V)
+	maps.DeleteFunc(told.Counters, func(name string, n int64) bool { return after.Counters.V[name] != n }) // taken for unknown, too
+	own = maps.Clone(own)
+	maps.DeleteFunc(own, func(name string, _ int64) bool { _, known := told.Counters[name]; return !known })
 	link(before, row, own)
-	if after != nil {
-		link(row, after, afterOwn)
-	}
+	link(row, after, told.Counters)
 }

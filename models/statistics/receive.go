@@ -79,11 +79,7 @@ func (r *Room) take(tx *store.Tx, d *models.Device, report *Report, current mode
 		row.Flags.V = append(row.Flags.V, models.StatisticsMalformed)
 	}
 	row.DueAt = tx.Now.Add(patience(row))
-	after := Report{}
-	if known.after != nil {
-		after.read(known.after.Raw.V)
-	}
-	insert(known.before, row, known.after, report.Counters, after.Counters)
+	insert(known.before, row, known.after, report.Counters)
 	if err := save(tx, row, known.after); err != nil {
 		return "", err
 	}

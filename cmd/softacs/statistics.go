@@ -32,8 +32,8 @@ func statisticsConfig(c Config) statistics.Config {
 	return statistics.Config{Spacing: time.Duration(c.I4.Limits.StatsMinutes) * time.Minute, Zone: zone, Watch: c.I4.Stats.Interval > 0}
 }
 
-// reporting is the layer that makes clients report call statistics (i4.md B.9). Daily intervals are the days of reporting.timeZone.
-func reporting(c Config) map[string]string {
+// reportingLayer is the layer that makes clients report call statistics (i4.md B.9). Daily intervals are the days of reporting.timeZone.
+func reportingLayer(c Config) map[string]string {
 	if c.I4.Stats.Interval == 0 {
 		return nil
 	}

@@ -3,6 +3,7 @@ package statistics
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/softacs/softacs/models"
@@ -14,10 +15,12 @@ const (
 	ahead      = 10 * time.Minute
 	acceptable = 7 * 24 * time.Hour
 
-	lines   = 4                    // calls that a client has at a time, at most
-	slack   = time.Hour            // of a call that is counted in the interval in which it ends
-	maxSeqs = 10_000               // reports that a first one may make up for
-	longest = 400 * 24 * time.Hour // time that a report may tell of
+	lines   = 4         // calls that a client has at a time, at most
+	slack   = time.Hour // of a call that is counted in the interval in which it ends
+	maxSeqs = 10_000    // reports that a first one may make up for
+	// maxCounters bounds the release causes that a client may think of within a BootId.
+	maxCounters = 200
+	longest     = 400 * 24 * time.Hour // time that a report may tell of
 )
 
 // place puts a report's interval into the platform's time (i4.md B.9, Clock). current is the client's clock when it sent the report, zero if it does
@@ -52,10 +55,17 @@ func link(before, row *models.StatisticsReport, own map[string]int64) {
 		cumulative = map[string]int64{}
 	}
 	deltas, flags := map[string]int64{}, slices.DeleteFunc(slices.Clone(row.Flags.V), isOfChain)
+	room := maxCounters - len(cumulative)
 	if before != nil && row.Seq-before.Seq > 1 {
 		flags = append(flags, models.StatisticsGap)
 	}
-	for name, n := range own {
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		n := own[name]
+		if _, known := cumulative[name]; !known && strings.HasPrefix(name, models.StatisticsCause) {
+			if room--; room < 0 {
+				continue
+			}
+		}
 		delta, odd := grew(was[name], n)
 		if odd != "" && !slices.Contains(flags, odd) {
 			flags = append(flags, odd)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -290,4 +291,26 @@ func plain(values map[string]string) *models.Inform {
 		in.Values[name] = models.Value{Name: name, Value: value}
 	}
 	return in
+}
+
+// A client that thinks of ever new release causes and sends the longest values fills no row beyond what it holds.
+func TestHostile(t *testing.T) {
+	each(t, Config{}, func(h *house) {
+		d := h.device(h.account("pudong"))
+		for n := range int64(15) {
+			var causes string
+			for i := range maxCauses {
+				causes += fmt.Sprintf("<%d-%d>:1,", n, i)
+			}
+			values := map[string]string{releaseCauses: causes}
+			for _, name := range append(slices.Clone(counters), gauges...) {
+				values[name] = strings.Repeat("<", 5000)
+			}
+			h.receive(d, h.inform("boot", n, values))
+		}
+		rows := h.rows(d, "boot")
+		if len(rows) != 15 || len(rows[14].Counters.V) != maxCounters || !slices.Contains(rows[14].Flags.V, models.StatisticsMalformed) {
+			h.Errorf("%d rows, %d counters", len(rows), len(rows[14].Counters.V))
+		}
+	})
 }

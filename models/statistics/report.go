@@ -65,7 +65,7 @@ const (
 	maxBootID = 32
 	maxCauses = 20
 	maxCause  = 32
-	maxRaw    = 512 // bytes of a value that are kept; ReleaseCauses has 256 characters
+	maxRaw    = 256 // bytes of a value that are kept: even escaped, all of them fit into a TEXT
 )
 
 // Report is what an Inform says, before it is compared with anything.
@@ -85,9 +85,11 @@ type Report struct {
 // Raw is set all the same. Counters are unsigned integers of 32 bits, and what is none is left out (i4.md B.9).
 func Parse(in *models.Inform) (report Report, wrong string) {
 	report.Raw = map[string]string{}
-	for name, value := range in.Values {
-		if models.IsStatistic(name) {
-			report.Raw[name] = clip(value.Value)
+	for _, names := range [][]string{{bootID, seq, intervalStart, intervalEnd, releaseCauses}, counters, gauges} {
+		for _, name := range names {
+			if value, reported := in.Values[name]; reported {
+				report.Raw[name] = clip(value.Value)
+			}
 		}
 	}
 	report.read(report.Raw)

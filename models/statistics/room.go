@@ -1,7 +1,7 @@
 // Package statistics keeps what soft clients report of their calls (i4.md B.9): the reports as they came, what each interval added, and the
 // buckets that the north asks for.
 //
-// It owns the chain of reports of a device's BootId, what is believed of a client's counters and of its clock, and the quality that is estimated
+// It owns the tables statistics_reports, statistics_refusals and fixed_settings, the chain of reports of a device's BootId, what is believed of a client's counters and of its clock, and the quality that is estimated
 // from samples. Values are what clients claim: nothing here may be used for billing, and no numbers of callers are known. The package refuses to
 // know the wire, and which devices ought to report.
 package statistics

@@ -49,7 +49,8 @@ func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruli
 		return ruling{}, err
 	}
 	r := ruling{device: d, stranger: !known(d)}
-	if a.state == absent || s.takeLogin(a, in) {
+	login := s.isLogin(a, in, d)
+	if a.state == absent || login {
 		r.claimed = true
 		generic := in.ClientType == models.Generic
 		if d != nil && d.ClientType != "" {
@@ -60,6 +61,9 @@ func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruli
 			r.action = quiet
 		case !r.stranger && (generic || !onlyL0(in.Events)):
 			r.action = challenge
+		}
+		if login && r.action == admit {
+			takeLogin(a, in)
 		}
 		return r, nil
 	}

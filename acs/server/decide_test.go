@@ -210,6 +210,21 @@ func TestLegacyLogin(t *testing.T) {
 	}
 }
 
+// A device that was registered with a number as its user name is let in by its own credentials.
+func TestLegacyLoginIsNotTheDevicesOwn(t *testing.T) {
+	t.Parallel()
+	d := open(t, lab, func(c *Config) { c.LegacyBasic = true })
+	m := inform("1", "X CT-COM REGISTER")
+	const username = "02162345678"
+	d.know(m, func(row *models.Device, c *models.HTTPCredentials) {
+		row.HTTPUsername, c.Current = username, devices.HA1Of(username, password)
+	})
+	d.client().send(m, func(r *http.Request) { r.SetBasicAuth(username, password.Reveal()) }).has(t, "InformResponse")
+	if got := d.clients.last(t); got.trust != models.L1 || got.in.Get("ui.password") != "" {
+		t.Errorf("arrived with %v, %v", got.trust, got.in.Values)
+	}
+}
+
 // Basic is taken within TLS or in lab mode only, and never offered (resolutions 3).
 func TestBasicWithoutTLS(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/softacs/softacs/acs/cwmp"
@@ -29,5 +30,19 @@ func TestOtherInformAfterAChallenge(t *testing.T) {
 				t.Errorf("%s arrived with %v", got.in.Key, got.in.Events)
 			}
 		})
+	}
+}
+
+// Number and password of an account, in the credentials of an Inform that was refused, do not come back with the device's own.
+func TestLegacyLoginIsForgottenAfterAChallenge(t *testing.T) {
+	t.Parallel()
+	d := open(t, lab, func(c *Config) { c.LegacyBasic = true })
+	m := inform("1", "X CT-COM REGISTER", "2 PERIODIC")
+	d.know(m)
+	c := d.client()
+	x := challenged(t, c.send(m, func(r *http.Request) { r.SetBasicAuth("02162345678", "secret") }), "MD5", string(keyOf(m)), password)
+	c.send(m, x.sign).has(t, "InformResponse")
+	if got := d.clients.last(t); got.trust != models.L1 || got.in.Get("ui.password") != "" || got.in.Get("ui.userName") == "02162345678" {
+		t.Errorf("arrived with %v, %v", got.trust, got.in.Values)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,7 +58,8 @@ type app struct {
 	portal     *http.Server
 	portalAddr net.Listener
 	background sync.WaitGroup
-	// endLoops ends the loops in the background; after them nothing is left unwritten.
+	// endJobs lets what works by itself begin nothing new; endLoops ends all loops in the background, after which nothing is left unwritten.
+	endJobs  func()
 	endLoops func()
 	stopping atomic.Bool
 	// certificates are those of the south; nil for plain HTTP.
@@ -66,7 +68,7 @@ type app struct {
 
 // start opens the store, builds the rooms, starts the loops and serves both doors: when it returns, the platform is ready.
 func start(ctx context.Context, c Config, clock models.Clock) (a *app, err error) {
-	a = &app{config: c, clock: clock, metrics: newMetrics(), endLoops: func() {}}
+	a = &app{config: c, clock: clock, metrics: newMetrics(), endJobs: func() {}, endLoops: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.stop(ctx))
@@ -150,6 +152,9 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		Configuration: configurationRoom, Devices: a.devices, Passwords: a.passwords, SMS: a.sms, Statistics: a.statistics,
 		Tasks: a.tasks,
 	}, clientConfig)
+	if slices.Contains(c.I4.Mobile.Modes, "mo-sms") {
+		a.sms.Incoming = a.clients.Asserted
+	}
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
@@ -184,20 +189,25 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 	return err
 }
 
-// runLoops starts what works in the background until endLoops.
+// runLoops starts what works in the background: jobs until endJobs, the rest until endLoops.
 func (a *app) runLoops(ctx context.Context) {
-	ctx, cancel := context.WithCancel(models.WithActor(context.WithoutCancel(ctx), models.System("softacs")))
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.clean, a.acs.Run} {
-		a.background.Go(func() { loop(ctx) })
+	ctx = models.WithActor(context.WithoutCancel(ctx), models.System("softacs"))
+	jobs, endJobs := context.WithCancel(ctx)
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.clean} {
+		a.background.Go(func() { loop(jobs) })
 	}
+	sessions, endSessions := context.WithCancel(ctx)
+	a.background.Go(func() { a.acs.Run(sessions) })
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
-	last, endLast := context.WithCancel(context.WithoutCancel(ctx))
+	last, endLast := context.WithCancel(ctx)
 	var lasting sync.WaitGroup
 	for _, loop := range []func(context.Context){a.devices.Run, a.log.Run} {
 		lasting.Go(func() { loop(last) })
 	}
+	a.endJobs = endJobs
 	a.endLoops = func() {
-		cancel()
+		endJobs()
+		endSessions()
 		a.background.Wait()
 		endLast()
 		lasting.Wait()
@@ -287,6 +297,7 @@ const (
 // stop ends the platform in order: not ready, no new work, subscriptions end, open sessions finish, what is in memory is written, the store closes.
 func (a *app) stop(ctx context.Context) error {
 	a.stopping.Store(true)
+	a.endJobs()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	var errs []error

@@ -281,7 +281,7 @@ func TestChangePasswordErrors(t *testing.T) {
 			for _, faults := range []sim.Faults{
 				{WrongMAC: true}, {Answers: map[string]string{"auth.newStoredKey": "00"}},
 				{WrongVerifier: func(v *sim.NewVerifier, _ models.Verifier) { v.Iterations = 9_999 }},
-				{WrongVerifier: func(v *sim.NewVerifier, _ models.Verifier) { v.Iterations = 10_000_001 }},
+				{WrongVerifier: func(v *sim.NewVerifier, _ models.Verifier) { v.Iterations = 1_000_001 }},
 				{WrongVerifier: func(v *sim.NewVerifier, old models.Verifier) { v.Verifier = old }},
 			} {
 				client.SetFaults(faults)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -114,5 +115,31 @@ func TestKeyFile(t *testing.T) {
 	_, err = loadKeys(Config{SecretKeys: writeFile(t, "keys", "a: c2hvcnQ=\n")})
 	if err == nil || !strings.Contains(err.Error(), "line 1") || strings.Contains(err.Error(), "c2hvcnQ") {
 		t.Error(err)
+	}
+}
+
+// Whoever runs the platform finds every key, with its variable, in the documents.
+func TestEverySettingIsDocumented(t *testing.T) {
+	t.Parallel()
+	var documents strings.Builder
+	for _, name := range []string{"../../docs/operations.md", "../../docs/i4.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents.Write(text)
+	}
+	known, open := keysOf(reflect.TypeFor[Config](), "")
+	for _, key := range known {
+		for _, want := range []string{"`" + dotted(key) + "`", "`" + variableOf(key) + "`"} {
+			if !strings.Contains(documents.String(), want) {
+				t.Errorf("no document tells of %s", want)
+			}
+		}
+	}
+	for _, prefix := range open {
+		if !strings.Contains(documents.String(), "`"+dotted(prefix)+"<") {
+			t.Errorf("no document tells of what is below %s", dotted(prefix))
+		}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/softacs/softacs/acs/i4"
@@ -38,11 +40,19 @@ func (cmd demoCommand) Run(ctx context.Context) error {
 	if cmd.Clients < 1 || cmd.Change < 2 || cmd.Heartbeat < 1 {
 		return errors.New("--clients and --change are positive")
 	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	folder, err := os.MkdirTemp("", "softacs-demo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
+	go func() { // the first signal ends ctx; the second may come at once, as from timeout(1), and ends the process, but leaves nothing behind
+		<-signals
+		<-signals
+		_ = os.RemoveAll(folder)
+		os.Exit(1)
+	}()
 	// The story is the log; the platform's own lines would drown it.
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	a, err := start(ctx, cmd.configuration(folder), models.SystemClock{})

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -58,5 +59,36 @@ func TestDemo(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil || stderr.Len() > 0 || len(waiting) > 0 {
 		t.Errorf("%v; not told: %v\n%s\n%s", err, waiting, strings.Join(story, "\n"), stderr.String())
+	}
+}
+
+// timeout(1) sends its signal to the process and to its group, and so does a make that is told to end: the second one left the folder behind.
+func TestTheDemoRemovesItsFolderWhateverEndsIt(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	folders := t.TempDir()
+	cmd := process(ctx, t, "demo", "--clients", "1", "--north", "127.0.0.1:0", "--south", "127.0.0.1:0")
+	cmd.Env = append(cmd.Env, "TMPDIR="+folders)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() {
+		t.Fatal("the demo says nothing")
+	}
+	go func() {
+		for lines.Scan() {
+		}
+		_ = cmd.Wait() // in order or at once, as the signals came
+	}()
+	for cmd.Process.Signal(syscall.SIGTERM) == nil { // until it was waited for
+	}
+	if left, err := os.ReadDir(folders); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

@@ -144,6 +144,7 @@ func (s scraped) sessions(out chan<- prometheus.Metric) {
 	emit(prometheus.CounterValue, "softacs_cwmp_floods_total", "Heartbeats that came too often and were not looked at.", float64(stats.Floods))
 	emit(prometheus.CounterValue, "softacs_cwmp_strangers_total", "Informs of unknown generic devices.", float64(stats.Strangers))
 	emit(prometheus.CounterValue, "softacs_cwmp_impostors_total", "Devices that presented the credentials of another one.", float64(stats.Impostors))
+	emit(prometheus.CounterValue, "softacs_proofs_refused_total", "Wrong proofs of clients.", float64(s.passwords.Refused()))
 	emit(prometheus.CounterValue, "softacs_cwmp_panics_total", "Panics in CWMP sessions.", float64(stats.Panics))
 }
 

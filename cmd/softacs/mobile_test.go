@@ -142,7 +142,7 @@ func (p *platform) loginBySMS(client *sim.Client, mdn string) {
 // assert is an SMS of the mobile to the service number.
 func (p *platform) assert(mdn, text string) {
 	p.t.Helper()
-	if err := p.app.clients.Asserted(p.t.Context(), models.Number(mdn[1:]), "REG "+text+"."); err != nil {
+	if err := p.app.sms.Receive(p.t.Context(), models.Number(mdn[1:]), models.Secret("REG "+text+".")); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -320,6 +320,10 @@ func TestModeSettings(t *testing.T) {
 		}
 	}
 	c := defaultConfig()
+	c.I4.Auth.Modes = nil // nobody could log in with a password
+	if _, err := clientsConfig(c, nil); err == nil || !strings.HasPrefix(err.Error(), "i4.auth.modes:") {
+		t.Errorf("no mode: %v", err)
+	}
 	c.I4.Auth.Modes = []string{"timestamp"}
 	if _, err := passwordsConfig(c); err == nil || !strings.HasPrefix(err.Error(), "i4.auth.realm:") {
 		t.Errorf("timestamp mode without realm: %v", err)

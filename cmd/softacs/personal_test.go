@@ -1,8 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/store/storetest"
+	"github.com/softacs/softacs/outbound/smpp"
+	"github.com/softacs/softacs/outbound/smpp/smpptest"
 )
 
 // A desk without PII_READ saw the number of a customer masked, and the same number in full in what the client had reported.
@@ -44,4 +50,30 @@ func mustPath(t *testing.T, name string) string {
 		t.Fatal("no path for", name)
 	}
 	return path
+}
+
+// The URL of the SMS centre holds a password. A centre that refuses it, or is not there, is complained of without it.
+func TestPasswordOfTheSMSCentreIsNotTold(t *testing.T) { // not parallel: it replaces the log of the process
+	log := record(t)
+	const password = "plntsmpp"
+	refusing := smpptest.Start(t, smpptest.Config{Bind: func(smpp.Bind) smpp.Status { return smpp.InvalidPassword }})
+	for n, host := range []string{"127.0.0.1:1", "no-such-host.invalid:2775", refusing.Addr()} {
+		c := labConfig(t, models.Secret("sqlite:"+t.TempDir()+"/a.db"), func(c *Config) { c.SMS = models.Secret("smpp://softacs:" + password + "@" + host + "?source=10086") })
+		p := startPlatform(t, c)
+		storetest.Eventually(t, "the centre is complained of", func() bool { return strings.Count(log.String(), "the SMS centre is not connected") > n })
+		if strings.Contains(p.scrape()+fmt.Sprintf("%v %+v %#v", c, c, c.SMS), password) {
+			t.Error("the metrics or a printed configuration show the password")
+		}
+	}
+	for _, wrong := range []string{"smpp://softacs:" + password + "@", "smpp://softacs:" + password + "@host:x", "smpp:softacs:" + password, "smpp://softacs:" + password + "@host:2775?nonsense=1", "smpp://softacs:" + password + "@host:2775"} {
+		c := defaultConfig()
+		c.Lab, c.SMS = true, models.Secret(wrong)
+		err := c.complete()
+		if err == nil || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	if strings.Contains(log.String(), password) {
+		t.Error(log.String())
+	}
 }

@@ -41,6 +41,9 @@ func waysConfig(c Config, keys [][32]byte) (ways clients.Ways, mobile clients.Mo
 			}
 		}
 	}
+	if len(a.Modes) == 0 {
+		return ways, mobile, errors.New("i4.auth.modes: challenge, timestamp or both are needed")
+	}
 	if m.TokenTTL < 1 || m.TokenTTL > 3600 {
 		return ways, mobile, errors.New("i4.mobile.tokenTtl: 1 to 3600 seconds")
 	}

@@ -378,3 +378,34 @@ func (p *platform) revocationLosing(what string, n int) {
 		p.refusal(34, client)
 	}
 }
+
+// Suspensions and resumptions come while the client speaks: whatever meets whatever, the client ends with what the account is.
+func TestRevocationsMeetSessions(t *testing.T) {
+	eachPlatform(t, nil, func(t *testing.T, p *platform) {
+		id, _, client := p.boundWith(nil)
+		turned := make(chan struct{})
+		go func() {
+			defer close(turned)
+			for n := range 12 {
+				p.act("suspendAccount", id, fmt.Sprint("s", n), object{"reason": "NON_PAYMENT"})
+				p.act("resumeAccount", id, fmt.Sprint("r", n), nil)
+			}
+			p.act("suspendAccount", id, "last", object{"reason": "NON_PAYMENT"})
+		}()
+		for over := false; !over; {
+			select {
+			case <-turned:
+				over = true
+			default:
+			}
+			p.done(client.Heartbeat(t.Context()))
+		}
+		p.silent(client)
+		p.holds(client, "Disabled", "")
+		p.configured(client, "APPLIED", client.Get("managementServer.parameterKey"))
+		p.binding(client, "SUSPENDED")
+		p.act("terminateAccount", id, "", nil)
+		p.want(34)(client.Heartbeat(t.Context()))
+		p.gone(id, client)
+	})
+}

@@ -115,7 +115,7 @@ func passwordsConfig(c Config) (passwords.Config, error) {
 		OTPLength: x.GetPwd.Length, OTPAlphabet: x.GetPwd.Alphabet, OTPTTL: seconds(x.GetPwd.TTL), BindDevice: x.GetPwd.BindDevice, Template: x.SMS.Template,
 		CodeTTL: seconds(x.Mobile.CodeTTL), CodeTries: x.Mobile.CodeTries, CodeTemplate: x.SMS.CodeTemplate,
 		ResetTTL: seconds(x.Reset.TTL), ResetDay: x.Reset.Day, ChangeDay: x.ChangePwd.Day, ChangeGrace: seconds(x.ChangePwd.Grace),
-		Limits: passwords.Limits(x.GetPwd.Limits), Lockout: passwords.LockoutLimits(x.Lockout), CGNFactor: x.CGN.Factor,
+		Limits: passwords.Limits(x.GetPwd.Limits), Lockout: passwords.LockoutLimits(x.Lockout), CGNFactor: x.CGN.Factor, AlarmRate: x.Alarms.SecurityPer5Minutes,
 		Workers: runtime.NumCPU(), LoopbackExempt: c.Lab,
 	}
 	if slices.Contains(x.Auth.Modes, "timestamp") {

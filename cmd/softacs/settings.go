@@ -102,6 +102,9 @@ type I4 struct {
 		Factor int      `koanf:"factor"`
 	} `koanf:"cgn"`
 	Limits DoorLimits `koanf:"limits"`
+	Alarms struct {
+		SecurityPer5Minutes int `koanf:"securityPer5Minutes"`
+	} `koanf:"alarms"`
 	Device struct {
 		Max      map[string]int `koanf:"max"`
 		Conflict string         `koanf:"conflict"`
@@ -220,6 +223,7 @@ func defaultConfig() (c Config) {
 		Modes: []string{"network", "sms"}, MDNHeader: "X-Up-Calling-Line-Id", IMSIMismatch: "sms", TokenTTL: 120, CodeTTL: 300, CodeTries: 5,
 	}
 	c.I4.CGN.Factor = 10
+	c.I4.Alarms.SecurityPer5Minutes = p.AlarmRate
 	c.I4.Presence = Presence{MassPercent: 20, MassMinimum: 50, FreezeMinutes: 60}
 	c.I4.SMS.Window, c.I4.SMS.TPS = 10, 50
 	c.I4.SMS.CodeTemplate = "【天翼宽带多媒体】手机客户端验证码：{code}，{min}分钟内有效，请勿告诉他人。"

@@ -364,3 +364,37 @@ func TestTheSMSSettingIsASecret(t *testing.T) {
 		}
 	}
 }
+
+// Mode mo-sms of 6.1.3: what the SMS centre says about the sender vouches for the client's number (i4.md B.3).
+func TestAMobileVouchesForItselfBySMPP(t *testing.T) {
+	t.Parallel()
+	for engine, database := range storetest.Engines(t) {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			c := smpptest.Start(t, smpptest.Config{})
+			p := startPlatform(t, labConfig(t, database(t), func(config *Config) {
+				allModes(config)
+				config.SMS = models.Secret(c.URL())
+			}))
+			storetest.Eventually(t, "the SMS centre is connected", p.app.sms.Available)
+			id, msisdn, mdn := p.provision(withMobile)
+			client := p.phone(mdn, nil)
+			p.want(23)(client.RegisterMO(t.Context(), someRequestID))
+			say := func(from smpp.Address, nonce models.Secret, want smpp.Status) {
+				t.Helper()
+				deliver(t, c, &smpp.SM{Source: from, Dest: smpp.Address{NPI: 1, Digits: "10086"}, Message: "REG " + nonce}, want)
+			}
+			const another = "ffeeddccbbaa99887766554433221100"
+			say(smpp.Address{TON: 1, NPI: 1, Digits: mdn[3:]}, another, smpp.OK) // a foreign number with the digits of ours
+			p.want(23)(client.RegisterMO(t.Context(), another))
+			say(smpp.Address{NPI: 1, Digits: mdn[3:]}, someRequestID, smpp.OK)
+			p.want(0)(client.RegisterMO(t.Context(), someRequestID))
+			p.served(client, id, msisdn, "NETWORK")
+			p.exec("ALTER TABLE asserted_numbers RENAME TO asserted_numbers_away")
+			say(smpp.Address{TON: 1, NPI: 1, Digits: mdn[1:]}, someRequestID, smpp.ReceiverTemporary)
+			if text := p.scrape(); metric(t, text, `softacs_sms_incoming_total{outcome="failed"}`) != 1 {
+				t.Error("the failure was not counted")
+			}
+		})
+	}
+}

@@ -245,7 +245,7 @@ func TestGenericDevice(t *testing.T) {
 				c.Identity, c.Type, c.Username, c.ACSPassword = identity, models.Generic, username, models.Secret(password)
 			})
 		}
-		codes := []string{"0 BOOTSTRAP", "1 BOOT", "2 PERIODIC", "4 VALUE CHANGE", "X CT-COM GETPWD", "X CT-COM REGISTER", "X CT-COM BIND", "X EXAMPLE OTHER"}
+		codes := []string{"0 BOOTSTRAP", "1 BOOT", "2 PERIODIC", "4 VALUE CHANGE", "X CT-COM GETPWD", "X CT-COM REGISTER", "X CT-COM BIND", "X CT-COM LOGOFF", "X EXAMPLE OTHER"}
 		for _, code := range codes {
 			if _, err := generic("", "").Send(t.Context(), []cwmp.Event{{Code: code}}, nil); status(err) != http.StatusUnauthorized {
 				t.Errorf("%s without credentials: %v", code, err)

@@ -32,6 +32,7 @@ type certificates struct {
 	checking sync.Mutex // guards what follows
 	checked  models.Time
 	tried    [2][]byte // what was read last, good or bad
+	outcome  error     // of what was tried
 	problem  string    // with the files as they are; empty: none
 }
 
@@ -46,7 +47,7 @@ func loadCertificates(certFile, keyFile string, clock models.Clock) (*certificat
 	return c, nil
 }
 
-// read reads both files; nil without an error if they are what they were.
+// read reads both files; nil if they are what they were, with the error that they had then.
 func (c *certificates) read() (*tls.Certificate, error) {
 	cert, err := os.ReadFile(c.certFile)
 	if err != nil {
@@ -57,12 +58,13 @@ func (c *certificates) read() (*tls.Certificate, error) {
 		return nil, err
 	}
 	if bytes.Equal(cert, c.tried[0]) && bytes.Equal(key, c.tried[1]) {
-		return nil, nil
+		return nil, c.outcome
 	}
-	c.tried, c.problem = [2][]byte{cert, key}, ""
+	c.tried, c.outcome, c.problem = [2][]byte{cert, key}, nil, ""
 	pair, err := tls.X509KeyPair(cert, key) // also tells whether they belong together
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s: %w", c.certFile, c.keyFile, err)
+		c.outcome = fmt.Errorf("%s and %s: %w", c.certFile, c.keyFile, err)
+		return nil, c.outcome
 	}
 	return &pair, nil
 }
@@ -86,7 +88,9 @@ func (c *certificates) refresh() {
 			slog.Error("the certificate of the south cannot be read again; the one in use stays", "error", err)
 		}
 		c.problem = err.Error()
-	case pair != nil:
+	case pair == nil:
+		c.problem = ""
+	default:
 		c.current.Store(pair)
 		slog.Info("the certificate of the south was read again", "notAfter", pair.Leaf.NotAfter)
 	}

@@ -182,6 +182,20 @@ func TestCertificatesAreLookedAtOnceInAWhile(t *testing.T) {
 	if _, err := loadCertificates(filepath.Join(link, "tls.crt"), filepath.Join(link, "tls.key"), clock); err == nil || !strings.HasPrefix(err.Error(), "south.tls: ") {
 		t.Errorf("a start with a broken file: %v", err)
 	}
+	// Files that go away and come back as they were, as on a network file system, are complained of each time.
+	pointTo(t, link, first)
+	look := func() int64 { clock.Advance(certificateCheck); seen(); return c.failures.Load() }
+	if n := look(); n != 1 {
+		t.Fatalf("%d failures after a good pair", n)
+	}
+	for want := int64(2); want <= 3; want++ {
+		pointTo(t, link, filepath.Join(first, "missing"))
+		if n := look(); n != want {
+			t.Errorf("%d failures, not %d", n, want)
+		}
+		pointTo(t, link, first)
+		look()
+	}
 }
 
 func TestOldProtocolsAreRefused(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 )
 
 // Reauthenticate makes the devices that a serves prove themselves again before they are served further (Status 12), but not the device except
-// nor a generic one, which has nothing to prove; with byPassword only those that logged in with a password, of one time or their own (i4.md B.5). It returns how many devices owe a proof now
-// that owed none before; if there are any, PASSWORD_CHANGED client.reauth_required names their number.
+// nor a generic one, which has nothing to prove; with byPassword only those that logged in with a password, of one time or their own (i4.md
+// B.5). It returns how many devices owe a proof now that owed none before; if there are any, PASSWORD_CHANGED client.reauth_required names their
+// number.
 func Reauthenticate(tx *store.Tx, a *models.Account, except models.ID, byPassword bool) (int, error) {
 	live, err := bindings.LiveOfAccount(tx, a.ID)
 	if err != nil {

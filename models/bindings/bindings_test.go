@@ -152,3 +152,52 @@ func TestADeviceIsNeverOnTwoAccounts(t *testing.T) {
 		})
 	})
 }
+
+func TestABindingIsSuspendedAndResumed(t *testing.T) {
+	each(t, func(h *house) {
+		a, confirmed, fresh := h.account("862160000001", "sh"), h.device("1", models.PC), h.device("2", models.Mobile)
+		b, _ := h.bind(confirmed, a, models.ByPassword)
+		h.confirm(confirmed)
+		b = h.get(b.ID)
+		p, _ := h.bind(fresh, a, models.ByPassword)
+		for range 2 { // the second time changes nothing
+			h.tx(func(tx *store.Tx) error {
+				if err := bindings.Suspend(tx, b, bindings.Suspended); err != nil {
+					return err
+				}
+				return bindings.Suspend(tx, p, bindings.Closed)
+			})
+		}
+		if now := h.get(b.ID); now.State != models.BindingSuspended || now.Version != b.Version || h.reload(confirmed).AccountID != a.ID {
+			h.Errorf("suspended as %+v", now)
+		}
+		h.confirm(fresh)
+		h.tx(func(tx *store.Tx) error {
+			e, err := gorm.G[models.Event](tx.DB).Where("type = ?", models.BindingChanged).Order("n DESC").Take(tx.Context())
+			if err != nil || e.Payload.V["reason"] != "CLOSED" || e.SubjectVersion != p.Version {
+				h.Errorf("the event is %+v, %v", e, err)
+			}
+			return nil
+		})
+		for range 2 {
+			h.tx(func(tx *store.Tx) error {
+				if err := bindings.Resume(tx, b); err != nil {
+					return err
+				}
+				return bindings.Resume(tx, p)
+			})
+		}
+		h.wantHistory("client.bound PENDING", "client.bound ACTIVE", "client.bound PENDING",
+			"client.suspended SUSPENDED", "client.suspended SUSPENDED", "client.resumed ACTIVE", "client.resumed PENDING")
+		h.tx(func(tx *store.Tx) error { return bindings.Remove(tx, b, bindings.Closed) })
+		h.tx(func(tx *store.Tx) error {
+			if err := bindings.Suspend(tx, b, bindings.Suspended); err != nil {
+				return err
+			}
+			return bindings.Resume(tx, b)
+		})
+		if now := h.get(b.ID); now.State != models.BindingRemoved {
+			h.Errorf("a removed binding became %s", now.State)
+		}
+	})
+}

@@ -17,8 +17,9 @@ import (
 const backendRetry = 60
 
 // authenticate judges the client's claim and, if everything holds, binds the device and prepares the delivery, in one transaction: what the
-// client is told next is committed.
+// client is told next is committed. A failure takes as long as the answer to GETPWD: for an account more is written than for nobody's number.
 func (f *registration) authenticate(ctx context.Context) error {
+	began := f.room.clock.Now()
 	var d *models.Device
 	var refused *refusal
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
@@ -47,11 +48,12 @@ func (f *registration) authenticate(ctx context.Context) error {
 	case err != nil:
 		return err
 	case refused != nil:
-		if refused.counts {
-			f.room.Passwords.IPFailed(f.in.RemoteAddress)
-		}
 		f.tell(refused.Outcome)
-		return nil
+		if !refused.counts {
+			return nil
+		}
+		f.room.Passwords.IPFailed(f.in.RemoteAddress)
+		return f.pad(ctx, began)
 	}
 	f.device, f.trust, f.began = d, models.L1, true
 	f.configured = f.configured || d.MustChangePassword

@@ -72,7 +72,7 @@ func (f *passwordChange) tryChallenge(ctx context.Context) (*models.Request, err
 			return errForeign
 		}
 		f.account = a.ID
-		lock, err := f.room.Passwords.LockedFor(tx, number, a.ID, f.in.Key)
+		lock, err := f.room.Passwords.LockedFor(tx, models.ToChangePassword, number, a.ID, f.in.Key)
 		if err != nil || lock.RetryAfter > 0 {
 			refusal = &models.Outcome{Result: models.ResultLocked, Delivery: models.DeliveryFailed, RetryAfter: lock.RetryAfter, Limit: f.room.Passwords.Tries(), Times: lock.Failures}
 			return err

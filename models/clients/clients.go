@@ -1,5 +1,5 @@
-// Package clients plays the flows of interface I4 with the soft clients, step by step: get password (i4.md B.1), authenticate (B.2), and the
-// work that waits for a device's session (B.10).
+// Package clients plays the flows of interface I4 with the soft clients, step by step: get password (i4.md B.1), authenticate (B.2, B.3), change
+// the password (B.5), go offline (B.6), and the work that waits for a device's session (B.10).
 //
 // It owns the order of the checks and what a client is told; every rule about a noun is its room's. It refuses to know HTTP, SOAP, paths and
 // numbers: a Visit speaks in the nouns of models/exchange.go, and acs/session carries it.
@@ -30,7 +30,7 @@ type Config struct {
 	Plan models.NumberPlan
 	// AntiEnumeration: what an account's existence would tell is not told before a correct proof.
 	AntiEnumeration bool
-	// Pad is how long the answer to GETPWD takes at least, so that its time tells nothing either; a tenth of it is jitter.
+	// Pad is how long the answers to GETPWD and to a wrong proof take at least, so that their time tells nothing either; a tenth of it is jitter.
 	Pad time.Duration
 	// ChallengeTTL is how long a challenge may be answered (AU.ChallengeTTL).
 	ChallengeTTL time.Duration
@@ -265,6 +265,9 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	confirmed := !previousCredential && len(credentials.Previous) > 0
 	login := v.newLogin(v.in.Get(loginSessionID))
 	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
+	if err := v.watchSIM(ctx); err != nil {
+		return err
+	}
 	before := d.ReportHash
 	if v.onlyReports() {
 		devices.Lay(d, v.in)
@@ -274,11 +277,6 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	// Told once a report, not every heartbeat; a REGISTER tells it itself (resolutions 42).
 	claimed, ok := models.ClientTypeOf(v.in.Claimed)
 	mismatch := ok && claimed != d.ClientType && d.ReportHash != before && !v.in.Has(models.EventRegister)
-	if boot {
-		if err := v.watchSIM(ctx); err != nil {
-			return err
-		}
-	}
 	if boot || v.in.Has(models.EventMReboot) {
 		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
 			return err

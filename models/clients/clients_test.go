@@ -9,8 +9,10 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/clients"
+	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 // A heartbeat of a bound device that nothing waits for costs one statement for its Inform and none for its empty POST (resolutions 41).
@@ -64,6 +66,28 @@ func TestGetPasswordIsPadded(t *testing.T) {
 				h.Errorf("%s: answered after %s", name, took)
 			}
 			h.clock.Advance(time.Minute)
+		}
+	})
+}
+
+// A wrong proof is answered after the same time whether there is such an account or not: for one an event is written, for none it is not.
+func TestWrongProofIsPadded(t *testing.T) {
+	const pad = 300 * time.Millisecond
+	each(t, func(c *clients.Config) { c.Pad = pad }, func(h *house) {
+		for name, c := range map[string]*client{"known": h.client(h.provision()), "unknown": h.client(nil)} {
+			began := h.clock.Now()
+			answered := make(chan models.Time, 1)
+			go func() {
+				if o := c.registerWith("wrong"); o.Result != models.ResultAuthFailed || o.Times != 1 {
+					h.Errorf("%s: %+v", name, o)
+				}
+				answered <- h.clock.Now()
+			}()
+			storetest.Eventually(h.T, "the answer waits", func() bool { return h.clock.Waiting() == 1 })
+			h.clock.Advance(pad + pad/10 + 2*time.Millisecond)
+			if took := (<-answered).Sub(began); took < pad {
+				h.Errorf("%s: answered after %s", name, took)
+			}
 		}
 	})
 }
@@ -146,5 +170,44 @@ func TestAReducedHeartbeatBringsNothing(t *testing.T) {
 		if c.held["video.enable"] != "1" {
 			h.Error("2 PERIODIC did not bring the change")
 		}
+	})
+}
+
+// A device that owed a proof got tasks again while its account was suspended.
+func TestNoTasksForADeviceThatOwesAProof(t *testing.T) {
+	each(t, nil, func(h *house) {
+		a := h.provision()
+		c := h.registered(a)
+		ctx := storetest.As(h.T)
+		if _, _, err := h.Tasks.Create(ctx, tasks.CreateInput{
+			IdempotencyKey: "1", Device: devices.Ref{ID: c.row().ID}, Kind: models.GetValues, Paths: []string{"Device.DeviceInfo."}, ExpiresInSeconds: 3600,
+		}); err != nil {
+			h.Fatal(err)
+		}
+		h.exec("UPDATE devices SET reauth_required = 1 WHERE id = ?", c.row().ID)
+		in := accounts.ActionInput{IdempotencyKey: "2", Account: accounts.Ref{ID: a.ID}, Reason: models.SuspendFraud}
+		if _, err := h.accounts.Suspend(ctx, in); err != nil {
+			h.Fatal(err)
+		}
+		v := c.arrive(h.Context(), c.heartbeat(), models.L1)
+		var asked []string
+		for {
+			r, err := v.Next(h.Context())
+			if err != nil {
+				h.Fatal(err)
+			}
+			if r == nil {
+				break
+			}
+			ask := string(r.Method)
+			if r.Outcome != nil {
+				ask += " " + string(r.Outcome.Result)
+			}
+			asked = append(asked, ask)
+			if err := v.Answer(h.Context(), models.Reply{}); err != nil {
+				h.Fatal(err)
+			}
+		}
+		equal(h, "asked", asked, []string{"SetParameterValues " + string(models.ResultSuspended)})
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -197,11 +196,13 @@ func informed(tx *store.Tx, d *models.Device, a *models.Account, code, by string
 	return events.Append(tx, e)
 }
 
-// watchSIM looks at the SIM card of a mobile client that boots: another one than it was identified by suspends its binding and asks for a new
-// REGISTER (i4.md B.3). A client that told none before is known by this one from now on.
+// watchSIM looks at the SIM card of a mobile client that boots or tells anything new: another one than it was identified by suspends its binding
+// and asks for a new REGISTER (i4.md B.3). The boot alone is not enough, because without credentials it is let in too and proves nothing
+// (A.2-3). A client that told no card before is known by this one from now on. Call it before the Inform is kept as told.
 func (v *Visit) watchSIM(ctx context.Context) error {
 	d, told := v.device, v.in.Get(imsi)
-	if d.ClientType != models.Mobile || d.AccountID.IsZero() || v.in.Has(models.EventRegister) || told == "" || !isIMSI(told) {
+	if d.ClientType != models.Mobile || d.AccountID.IsZero() || v.in.Has(models.EventRegister) || told == "" || !isIMSI(told) ||
+		!v.in.Has(models.EventBoot) && devices.Told(d, v.in) {
 		return nil
 	}
 	var known string
@@ -214,12 +215,18 @@ func (v *Visit) watchSIM(ctx context.Context) error {
 		return err
 	}
 	return v.room.store.InTx(ctx, func(tx *store.Tx) error {
-		if known == "" {
-			return devices.SetSIM(tx, d.ID, told)
-		}
 		b, err := bindings.LiveOfDevice(tx, d.ID)
-		if err != nil || b == nil || b.State == models.BindingSuspended && d.ReauthRequired {
+		if err != nil || b == nil {
 			return err
+		}
+		known, _, err := devices.SIM(tx, d.ID) // again, now that no REGISTER can change it
+		switch {
+		case err != nil, known == told:
+			return err
+		case known == "":
+			return devices.SetSIM(tx, d.ID, told)
+		case b.State == models.BindingSuspended && d.ReauthRequired:
+			return nil
 		}
 		a, err := accounts.Load(tx, b.AccountID)
 		if err != nil {
@@ -242,7 +249,7 @@ var nonceRun = regexp.MustCompile(`(?i)(?:^|[^0-9a-f])([0-9a-f]{32})(?:[^0-9a-f]
 // ClientNonce of the REGISTER that follows (i4.md B.3, mo-sms). A text without one is none of ours.
 func (r *Room) Asserted(ctx context.Context, from models.Number, text string) error {
 	found := nonceRun.FindStringSubmatch(text)
-	if found == nil || !slices.Contains(r.config.Mobile.Modes, modeMOSMS) {
+	if found == nil {
 		slog.DebugContext(ctx, "an SMS to the service number is not about a REGISTER")
 		return nil
 	}

@@ -94,7 +94,7 @@ func (f *registration) claimant(tx *store.Tx, locked bool) (a *models.Account, s
 	return a, false, err
 }
 
-// locked tells whether the number is locked for the device, or the device for everything; account is whose number it is.
+// locked tells whether the number or mobile is locked for the device, or the device for everything; account is whose number it is.
 func (f *registration) locked(ctx context.Context) (account models.ID, refusal *models.Outcome, err error) {
 	err = f.room.store.View(ctx, func(tx *store.Tx) error {
 		a, _, err := f.claimant(tx, false)
@@ -102,7 +102,7 @@ func (f *registration) locked(ctx context.Context) (account models.ID, refusal *
 			return err
 		}
 		account = idOf(a)
-		lock, err := f.room.Passwords.LockedFor(tx, f.message.Number, account, f.in.Key)
+		lock, err := f.room.Passwords.LockedFor(tx, f.way.purpose, f.message.Number, account, f.in.Key)
 		if err == nil && lock.RetryAfter > 0 {
 			refusal = &models.Outcome{Result: models.ResultLocked, Delivery: models.DeliveryFailed, RetryAfter: lock.RetryAfter, Limit: f.room.Passwords.Tries(), Times: lock.Failures}
 		}

@@ -47,7 +47,8 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 		outcome := denied(models.ResultReauthRequired)
 		return &models.Request{Method: models.SetParameterValues, Outcome: &outcome}, nil
 	}
-	if f.taken < maxTasks && !f.gone {
+	// A device that owes a proof is here for what its account's suspension or end takes from it.
+	if f.taken < maxTasks && !f.gone && !f.device.ReauthRequired {
 		f.task, request, err = f.room.Tasks.Next(ctx, f.device, f.epoch)
 		if err != nil || request != nil {
 			f.taken++

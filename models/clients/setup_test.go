@@ -77,7 +77,9 @@ func each(t *testing.T, change func(*clients.Config), f func(h *house)) {
 // desired is the configuration of PC clients by the embedded profile.
 func desired() configuration.Config {
 	c := configuration.Config{
-		Defaults: map[models.ClientType]map[string]string{models.PC: profile.Defaults(models.PC, "ims.example.net")},
+		Defaults: map[models.ClientType]map[string]string{
+			models.PC: profile.Defaults(models.PC, "ims.example.net"), models.Mobile: profile.Defaults(models.Mobile, "ims.example.net"),
+		},
 		Services: map[string]configuration.Switch{},
 		Path: func(name string) string {
 			path, _ := profile.Path(name)

@@ -95,7 +95,7 @@ var (
 		parse: (*registration).parseMobile, begin: (*registration).vouched, judge: (*registration).judgeAsserted,
 	}
 	// bySMS only asks for the code that byCode proves.
-	bySMS = way{mode: modeSMS, mobile: true, parse: (*registration).parseMobile, begin: (*registration).sendCode}
+	bySMS = way{mode: modeSMS, purpose: models.ToRegisterMobile, mobile: true, parse: (*registration).parseMobile, begin: (*registration).sendCode}
 )
 
 // choose finds the way that the Inform asks for; false if it is none that is open to this type of client.
@@ -182,9 +182,12 @@ func (f *registration) sendChallenge(ctx context.Context) (*models.Request, erro
 	if refusal != nil {
 		return nil, f.deny(ctx, *refusal)
 	}
-	random, rounds, err := f.room.Passwords.Salt(ctx, f.message.Number, account)
+	var random []byte
+	var rounds int
 	if f.way.mobile {
 		random, rounds, err = f.room.Passwords.CodeSalt(ctx, f.message.Number)
+	} else {
+		random, rounds, err = f.room.Passwords.Salt(ctx, f.message.Number, account)
 	}
 	if err != nil {
 		return nil, err

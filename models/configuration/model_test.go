@@ -147,6 +147,10 @@ func TestADeviceAlwaysEndsWithWhatIsDesired(t *testing.T) {
 					f.account.ClientTypes = models.DocOf([]models.ClientType{rapid.SampledFrom([]models.ClientType{models.PC, models.Mobile}).Draw(t, "type")})
 					f.rebuild()
 				},
+				"state": func(t *rapid.T) {
+					f.account.State = rapid.SampledFrom([]models.AccountState{models.AccountActive, models.AccountSuspended, models.AccountTerminated}).Draw(t, "state")
+					f.rebuild()
+				},
 				"heartbeat": func(t *rapid.T) { f.play(c, fates.Draw(t, "fate"), models.EventPeriodic) },
 				"start": func(t *rapid.T) {
 					if c.committed != nil && rapid.Bool().Draw(t, "it was kept") {

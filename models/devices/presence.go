@@ -212,10 +212,18 @@ func (r *Room) NextInformDue(d *models.Device, p models.DevicePresence) models.T
 	return p.LastInformAt.Add(r.Interval(d))
 }
 
+// heardOf is when the device was last heard of, as far as it is written; it came ONLINE by a message that may not be flushed yet.
+func heardOf(d *models.Device, p models.DevicePresence) models.Time {
+	if d.Reachability == models.Online {
+		return max(p.LastInformAt, d.ReachabilityAt)
+	}
+	return p.LastInformAt
+}
+
 // Reachability is the stored one, or STALE for an ONLINE device whose heartbeat is late (resolutions 21, i4.md B.6).
 func (r *Room) Reachability(d *models.Device, p models.DevicePresence) models.Reachability {
-	due := r.NextInformDue(d, p)
-	if d.Reachability == models.Online && !due.IsZero() && r.clock.Now() > due.Add(r.heartbeat[d.ClientType].Grace) {
+	heard := heardOf(d, p)
+	if d.Reachability == models.Online && !heard.IsZero() && r.clock.Now() > heard.Add(r.Interval(d)+r.heartbeat[d.ClientType].Grace) {
 		return models.Stale
 	}
 	return d.Reachability

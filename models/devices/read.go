@@ -211,7 +211,8 @@ func (r *Room) reachable(tx *store.Tx, wanted []models.Reachability) *gorm.DB {
 		intervals = append(intervals, t, r.heartbeat[t].Interval.Milliseconds())
 		graces = append(graces, t, r.heartbeat[t].Grace.Milliseconds())
 	}
-	late := "device_presence.last_inform_at > 0 AND device_presence.last_inform_at + " + interval.String() + "ELSE 0 END + " +
+	const heard = "CASE WHEN devices.reachability_at > device_presence.last_inform_at THEN devices.reachability_at ELSE device_presence.last_inform_at END"
+	late := heard + " > 0 AND " + heard + " + " + interval.String() + "ELSE 0 END + " +
 		grace.String() + "ELSE 0 END < ?"
 	args := append(append(intervals, graces...), tx.Now)
 	q := tx.DB.Where("1 = 0")

@@ -49,6 +49,9 @@ func (r *Room) Report(ctx context.Context, d *models.Device, in *models.Inform) 
 	return nil
 }
 
+// Told tells whether in says nothing but what the last Inform said that Report has kept of d.
+func Told(d *models.Device, in *models.Inform) bool { return fingerprint(in) == d.ReportHash }
+
 // Lay lays what an Inform says of the device itself over d, in memory only: what is decided in the Inform's session is decided about the
 // firmware that runs now.
 func Lay(d *models.Device, in *models.Inform) {

@@ -261,7 +261,6 @@ func TestList(t *testing.T) {
 			ids[c.serial] = mustRegister(t, r, in)
 			clock.Advance(time.Second)
 		}
-		clock.Advance(time.Hour)
 		inTx(t, s, func(tx *store.Tx) error {
 			for _, serial := range []string{"A_1", "AB1"} {
 				d, err := LockByID(tx, ids[serial])
@@ -274,6 +273,7 @@ func TestList(t *testing.T) {
 			}
 			return SetAccount(tx, ids["A_1"], account)
 		})
+		clock.Advance(time.Hour)
 		r.Seen(&models.Device{ID: ids["A_1"]}, models.DevicePresence{LastInformAt: clock.Now().Add(-661 * time.Second)}) // a PC: late
 		r.Seen(&models.Device{ID: ids["AB1"]}, models.DevicePresence{LastInformAt: clock.Now().Add(-662 * time.Second)}) // a mobile: not late
 		if err := r.Flush(t.Context()); err != nil {

@@ -64,7 +64,7 @@ func (d *due) device() *models.Device {
 // deferred is when the device really counts as gone: each outage since it was last heard of adds its length and one interval, in which all
 // devices come back (i4.md B.6).
 func (s *sweep) deferred(d *models.Device, p models.DevicePresence) (expires models.Time) {
-	heard := max(p.LastInformAt, d.ReachabilityAt) // it came ONLINE by a message that may not be flushed yet
+	heard := heardOf(d, p)
 	expires = s.deadline(d, heard)
 	for _, o := range s.outages {
 		if o.EndedAt > heard {

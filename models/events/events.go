@@ -2,7 +2,8 @@
 // idempotency key.
 //
 // A use-case appends in its own transaction; positions are given afterwards by sequence, so that no reader ever skips a late commit
-// (docs/architecture.md). The package refuses to know what an event means: nothing here reacts to one.
+// (docs/architecture.md). It owns the tables events, audit_entries, log_head, deeds and deed_secrets. The package refuses to know what an event
+// means: nothing here reacts to one.
 package events
 
 import (

@@ -152,8 +152,11 @@ func (r *Room) AdmitIP(ip string) (retryAfter int) {
 	return 0
 }
 
-// IPFailed counts a wrong proof against the address that it came from.
-func (r *Room) IPFailed(ip string) { r.failures.count(ip) }
+// IPFailed counts a wrong proof, also against the address that it came from.
+func (r *Room) IPFailed(ip string) {
+	r.failures.count(ip)
+	r.alarm.count(r.clock.Now())
+}
 
 // IPBlocked tells whether L0 events from the address get 503 (i4.md C.3).
 func (r *Room) IPBlocked(ip string) bool { return r.failures.wait(ip) > 0 }

@@ -252,11 +252,41 @@ func TestUnlock(t *testing.T) {
 		h.want("state", h.state().Password, models.PasswordSet)
 		h.want("the password", h.register(pc, "Blue-Kite-42!").OK, true)
 		h.tx(func(tx *store.Tx) error {
-			lock, err := h.LockedFor(tx, stranger.Msisdn, stranger.ID, pc)
+			lock, err := h.LockedFor(tx, models.ToRegister, stranger.Msisdn, stranger.ID, pc)
 			h.want("another account's lock", lock.RetryAfter, 900)
 			return err
 		})
 		unlock(false)
+	})
+}
+
+// Whoever failed at a number and then at a mobile learned from the count, and from the lock, whether they belong together.
+func TestFailuresAtANumberDoNotShowAtTheMobile(t *testing.T) {
+	each(t, config(), func(h *house) {
+		h.set("Blue-Kite-42!")
+		wrong := func(purpose models.ProofPurpose) passwords.Verdict {
+			return h.judge(h.prove(purpose, pc, "wrong-one", models.ID{}), models.ID{})
+		}
+		for range 5 {
+			wrong(models.ToRegister)
+		}
+		h.want("the number is locked", h.locked(pc).RetryAfter > 0, true)
+		atMobile := func() (lock passwords.Lock) {
+			h.tx(func(tx *store.Tx) (err error) {
+				lock, err = h.LockedFor(tx, models.ToRegisterMobile, mobile, h.account.ID, pc)
+				return err
+			})
+			return lock
+		}
+		h.want("the mobile", atMobile(), passwords.Lock{})
+		v := wrong(models.ToRegisterMobile)
+		h.want("a failure at the mobile", [2]any{v.Result, v.Times}, [2]any{models.ResultAuthFailed, 1})
+		h.want("the number after it", h.locked(pc).Failures, 5)
+		h.tx(func(tx *store.Tx) error {
+			_, err := passwords.Unlock(tx, h.account.ID, nil)
+			return err
+		})
+		h.want("the mobile of an unlocked account", atMobile(), passwords.Lock{})
 	})
 }
 
@@ -388,7 +418,7 @@ func TestHowLongANonceIsKept(t *testing.T) {
 		for _, x := range []struct {
 			serverNonce string
 			kept        time.Duration
-		}{{models.NoServerNonce, 10 * time.Minute}, {strings.Repeat("0", 32), 24 * time.Hour}} {
+		}{{models.NoServerNonce, 11 * time.Minute}, {strings.Repeat("0", 32), 24 * time.Hour}} {
 			a := h.attempt(h.account, number, pc, "Blue-Kite-42!")
 			a.Message.ServerNonce = x.serverNonce
 			keys, err := models.DeriveProofKeys("Blue-Kite-42!", models.TimestampSalt(number, realm), c.Iterations)

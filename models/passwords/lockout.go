@@ -28,6 +28,15 @@ func who(number models.Number, account models.ID) claimant {
 	return claimant("account " + account.String())
 }
 
+// whose tells whom the failures of proofs with that purpose are counted for. Those of login codes are the mobile's, whoever has it: counted for its
+// account, a failure at the number would show at the mobile and tell that both belong together.
+func whose(purpose models.ProofPurpose, number models.Number, account models.ID) claimant {
+	if purpose == models.ToRegisterMobile {
+		return claimant("mobile " + string(number))
+	}
+	return who(number, account)
+}
+
 // subject is the key of a counter: the HMAC of what it counts for.
 func (c claimant) subject(tx *store.Tx, scope string, device models.DeviceKey) []byte {
 	text := string(c)
@@ -44,8 +53,8 @@ func (c claimant) subject(tx *store.Tx, scope string, device models.DeviceKey) [
 // counters are the three rows that one attempt touches.
 type counters struct{ account, device, pair models.Lockout }
 
-func countersOf(tx *store.Tx, number models.Number, account models.ID, device models.DeviceKey) *counters {
-	c := who(number, account)
+func countersOf(tx *store.Tx, purpose models.ProofPurpose, number models.Number, account models.ID, device models.DeviceKey) *counters {
+	c := whose(purpose, number, account)
 	return &counters{
 		account: models.Lockout{Scope: scopeAccount, Subject: c.subject(tx, scopeAccount, device), AccountID: account},
 		device:  models.Lockout{Scope: scopeDevice, Subject: c.subject(tx, scopeDevice, device)},
@@ -78,8 +87,8 @@ func (c *counters) load(tx *store.Tx) error {
 
 // lockCounters makes the rows and holds them until the commit, always in the same order. Guesses sent in parallel are thus judged one after
 // the other, and no more of them than the limits say.
-func lockCounters(tx *store.Tx, number models.Number, account models.ID, device models.DeviceKey) (*counters, error) {
-	held := countersOf(tx, number, account, device)
+func lockCounters(tx *store.Tx, purpose models.ProofPurpose, number models.Number, account models.ID, device models.DeviceKey) (*counters, error) {
+	held := countersOf(tx, purpose, number, account, device)
 	if err := hold(tx, held.rows()); err != nil {
 		return nil, err
 	}
@@ -157,9 +166,10 @@ type Lock struct {
 	Failures   int // in a row so far, for UI.Times
 }
 
-// LockedFor tells whether the account, or the unknown number, is locked for the device, or the device for everything (Status 11).
-func (r *Room) LockedFor(tx *store.Tx, number models.Number, account models.ID, device models.DeviceKey) (Lock, error) {
-	c := countersOf(tx, number, account, device)
+// LockedFor tells whether the account, the unknown number or, for a login code, the mobile is locked for the device, or the device for everything
+// (Status 11).
+func (r *Room) LockedFor(tx *store.Tx, purpose models.ProofPurpose, number models.Number, account models.ID, device models.DeviceKey) (Lock, error) {
+	c := countersOf(tx, purpose, number, account, device)
 	if err := c.load(tx); err != nil {
 		return Lock{}, err
 	}

@@ -16,7 +16,7 @@ import (
 func (h *house) locked(device models.DeviceKey) (l passwords.Lock) {
 	h.Helper()
 	err := h.store.View(h.Context(), func(tx *store.Tx) (err error) {
-		l, err = h.LockedFor(tx, number, h.account.ID, device)
+		l, err = h.LockedFor(tx, models.ToRegister, number, h.account.ID, device)
 		return err
 	})
 	if err != nil {

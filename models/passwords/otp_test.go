@@ -188,7 +188,7 @@ func TestAChallengeTellsNothing(t *testing.T) {
 				h.Fatal(err)
 			}
 			err = h.store.View(ctx, func(tx *store.Tx) error {
-				_, err := h.LockedFor(tx, n, account, pc)
+				_, err := h.LockedFor(tx, models.ToRegister, n, account, pc)
 				return err
 			})
 			if err != nil {

@@ -276,10 +276,11 @@ func TestConfigurations(t *testing.T) {
 		"reset.day":  func(c *passwords.Config) { c.ResetDay = -1 },
 		"grace":      func(c *passwords.Config) { c.ChangeGrace = 25 * time.Hour },
 		"least":      func(c *passwords.Config) { c.MinIterations = 9999 },
-		"most":       func(c *passwords.Config) { c.Iterations = 10_000_001 },
+		"most":       func(c *passwords.Config) { c.Iterations = 1_000_001 },
 		"window":     func(c *passwords.Config) { c.Window = 0 },
 		"realm":      func(c *passwords.Config) { c.Realm = "a|b" },
 		"cgn.factor": func(c *passwords.Config) { c.CGNFactor = 0 },
+		"alarms":     func(c *passwords.Config) { c.AlarmRate = -1 },
 	} {
 		c := passwords.Defaults()
 		change(&c)

@@ -1,9 +1,9 @@
 // Package passwords keeps the verifiers of accounts and judges proofs of them: one-time and long-term passwords, codes, salts, nonces, lockouts,
 // the limits of GETPWD and the answers of CHANGEPWD (i4.md B.1, B.3, B.5, C.2, C.3).
 //
-// It owns credentials, password_salts, password_requests, password_changes, lockouts and client_nonces, and cleans used_tokens and
-// asserted_numbers. It refuses to know how a password reaches its user, what an account's state allows and what a device may do after the
-// proof: that is for clients. Of a password it keeps a verifier only, and of a number an HMAC.
+// It owns credentials, password_salts, password_requests, password_changes, lockouts, client_nonces, used_tokens and asserted_numbers. It refuses
+// to know how a password reaches its user, what an account's state allows and what a device may do after the proof: that is for clients. Of a
+// password it keeps a verifier only, and of a number an HMAC, but for the mobile of an asserted number, which lives for minutes.
 package passwords
 
 import (
@@ -54,6 +54,8 @@ type Config struct {
 	// CGN are the ranges of carrier NAT, behind whose addresses many subscribers are: limits per address are CGNFactor times as high there.
 	CGN       []netip.Prefix
 	CGNFactor int
+	// AlarmRate is how many wrong proofs in five minutes, from wherever, raise an alarm; 0: none does.
+	AlarmRate int
 }
 
 // Limits are those of GETPWD (i4.md B.1).
@@ -83,7 +85,7 @@ func Defaults() Config {
 		Iterations: 100_000, OTPLength: 8, OTPAlphabet: "23456789ABCDEFGHJKMNPQRSTUVWXYZ", OTPTTL: 10 * time.Minute, BindDevice: true,
 		Template: "【天翼宽带多媒体】客户端登录密码：{otp}，{min}分钟内有效，请勿告诉他人。",
 		CodeTTL:  5 * time.Minute, CodeTries: 5, CodeTemplate: "【天翼宽带多媒体】手机客户端验证码：{code}，{min}分钟内有效，请勿告诉他人。",
-		ResetTTL: day, ResetDay: 5, ChangeDay: 5, ChangeGrace: 10 * time.Minute, MinIterations: 10_000, Window: 5 * time.Minute, CGNFactor: 10,
+		ResetTTL: day, ResetDay: 5, ChangeDay: 5, ChangeGrace: 10 * time.Minute, MinIterations: 10_000, Window: 5 * time.Minute, CGNFactor: 10, AlarmRate: 100,
 		Limits:  Limits{NumberSeconds: 60, NumberDay: 5, MDNDay: 5, Device10Min: 3, DeviceDay: 10, IPHour: 20, GlobalPerSecond: 50},
 		Lockout: LockoutLimits{Tries: 5, Minutes: 15, MaxHours: 24, AccountHour: 20, DeviceHour: 10, IPHour: 50},
 		Workers: 4,
@@ -125,6 +127,8 @@ func (c Config) Check() error {
 		return errors.New("i4.auth.timestampWindow: one second to one day")
 	case strings.Contains(c.Realm, "|"):
 		return errors.New("i4.auth.realm: no | in it, which separates it from the number (i4.md C.2.4)")
+	case c.AlarmRate < 0 || c.AlarmRate > 1_000_000:
+		return errors.New("i4.alarms.securityPer5Minutes: 0, which is off, to 1,000,000")
 	case c.CGNFactor < 1:
 		return errors.New("i4.cgn.factor: at least 1")
 	case c.Lockout.Minutes < 1 || c.Lockout.MaxHours < 1:
@@ -136,7 +140,7 @@ func (c Config) Check() error {
 }
 
 // MaxIterations bounds what a derivation may cost, whoever asks for it.
-const MaxIterations = 10_000_000
+const MaxIterations = 1_000_000
 
 // day is how long requests and nonces are remembered (i4.md C.7).
 const day = 24 * time.Hour
@@ -152,6 +156,8 @@ type Room struct {
 	// requests and failures count per address, issued counts all; they are memory of the replica (resolutions 73).
 	requests, failures *addresses
 	issued             *bucket
+	alarm              *alarm
+	clock              models.Clock
 }
 
 // New opens the room. The configuration must have passed Check.
@@ -161,6 +167,8 @@ func New(s *store.Store, clock models.Clock, c Config) *Room {
 		requests: newAddresses(clock, c.Limits.IPHour, c),
 		failures: newAddresses(clock, c.Lockout.IPHour, c),
 		issued:   &bucket{clock: clock, rate: c.Limits.GlobalPerSecond},
+		alarm:    &alarm{times: make([]models.Time, c.AlarmRate)},
+		clock:    clock,
 	}
 }
 

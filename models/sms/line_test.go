@@ -20,11 +20,23 @@ type line struct {
 	*provider
 	down   atomic.Bool
 	window int
+	rate   chan struct{} // if set, each message needs a value
 	hungUp atomic.Bool
 }
 
 func (l *line) Up() bool    { return !l.down.Load() }
 func (l *line) Window() int { return l.window }
+func (l *line) Admit(ctx context.Context) error {
+	if l.rate == nil {
+		return nil
+	}
+	select {
+	case <-l.rate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 func (l *line) Run(ctx context.Context, _ sms.Receiver) {
 	<-ctx.Done()
 	l.hungUp.Store(true)
@@ -100,6 +112,20 @@ func TestReceiptsEndMessagesByTheirState(t *testing.T) {
 				h.Errorf("%s: %+v", state, m)
 			}
 			h.wantHistory(id, "sms.queued QUEUED", "sms.submitted SUBMITTED", "sms.failed "+string(state))
+		}
+	})
+}
+
+// A centre named its messages by octets that are no text: MySQL took neither the name nor a search for it, and the message was given up.
+func TestANameThatIsNoText(t *testing.T) {
+	eachLine(t, []string{"A\xff\xfe1"}, func(h *house, _ *line) {
+		h.run(h.Room)
+		id := h.queue()
+		h.taken(id)
+		h.report(sms.Report{ProviderID: "B\xff", State: models.SmsDelivered})
+		h.report(sms.Report{ProviderID: "A\xff\xfe1", State: models.SmsDelivered, ProviderStatus: "DELIVRD"})
+		if m := h.get(id); m.State != models.SmsDelivered {
+			h.Errorf("it ended as %+v", m)
 		}
 	})
 }
@@ -321,6 +347,21 @@ func TestUpToAWindowOfMessagesIsOnItsWay(t *testing.T) {
 		}
 		if !l.hungUp.Load() {
 			h.Error("the line was not hung up")
+		}
+	})
+}
+
+// A message that the rate holds back has not been claimed: a stop does not wait for it, and another replica may send it.
+func TestTheRateIsWaitedForBeforeTheClaim(t *testing.T) {
+	eachLine(t, []string{"1"}, func(h *house, l *line) {
+		l.rate = make(chan struct{})
+		stop := h.run(h.Room)
+		first, second := h.queue(), h.queue()
+		l.rate <- struct{}{}
+		h.taken(first)
+		stop()
+		if m := h.get(second); m.State != models.SmsQueued || m.Attempts != 0 || l.count() != 1 {
+			h.Errorf("held back it is %+v", m)
 		}
 	})
 }

@@ -73,6 +73,11 @@ func (r *Room) onTheirWay(ctx context.Context, of []models.ID, all bool) (ids []
 	return ids, err
 }
 
+// nameOf is what the provider calls a message, as it is kept: it may be any octets, and the column takes texts only.
+func nameOf(providerID string) string {
+	return strings.ToValidUTF8(providerID[:min(len(providerID), maxProviderID)], "?")
+}
+
 // take finds the message of a receipt and ends it.
 func (r *Room) take(ctx context.Context, report Report) (outcome ReceiptOutcome, err error) {
 	names := notations(report.ProviderID)
@@ -123,6 +128,7 @@ func notations(name string) (names []string) {
 	if name == "" || len(name) > maxProviderID {
 		return nil
 	}
+	name = nameOf(name)
 	names = []string{name}
 	for _, base := range []int{10, 16} {
 		n, ok := new(big.Int).SetString(name, base)

@@ -121,7 +121,7 @@ func (o *outbox) handle(ctx context.Context, m *models.SmsMessage) error {
 		return nil
 	}
 	free := func() { <-o.slots }
-	if ctx.Err() != nil || !o.connected() || m.ExpiresAt <= o.clock.Now() { // the wait for the slot may have been long
+	if o.line != nil && o.line.Admit(ctx) != nil || ctx.Err() != nil || !o.connected() || m.ExpiresAt <= o.clock.Now() { // it may have waited long
 		free()
 		return nil
 	}
@@ -199,7 +199,7 @@ func (r *Room) claim(ctx context.Context, m *models.SmsMessage) (claimed bool, e
 func (r *Room) taken(ctx context.Context, m *models.SmsMessage, providerID string) error {
 	return r.store.InTx(ctx, func(tx *store.Tx) error {
 		_, err := r.move(tx, m, map[string]any{
-			"provider_id": providerID[:min(len(providerID), maxProviderID)], "body": nil, "next_at": max(m.ExpiresAt, tx.Now).Add(receiptWithin),
+			"provider_id": nameOf(providerID), "body": nil, "next_at": max(m.ExpiresAt, tx.Now).Add(receiptWithin),
 		})
 		return err
 	})

@@ -57,6 +57,8 @@ type Line interface {
 	Run(ctx context.Context, to Receiver)
 	Up() bool
 	Window() int
+	// Admit waits until the rate lets one more message leave; it is asked before each Send. It ends early with ctx's error.
+	Admit(ctx context.Context) error
 }
 
 // Receiver is whom a Line tells what it hears: the Room. After an error the same must be handed over again.

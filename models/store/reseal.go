@@ -160,7 +160,7 @@ func (s *Store) Reseal(ctx context.Context) (done Resealed, err error) {
 // sealedValue is one value of a sealed column.
 type sealedValue struct {
 	ID    models.ID
-	Value models.Sealed
+	Value []byte
 }
 
 func (s *Store) reseal(ctx context.Context, c sealedColumn, done *Resealed) error {
@@ -197,7 +197,7 @@ func (s *Store) reseal(ctx context.Context, c sealedColumn, done *Resealed) erro
 					continue
 				}
 				// Only over the bytes that were read: whoever wrote since then is right.
-				update := tx.DB.Table(c.table).Where(c.key+" = ? AND "+c.column+" = ?", v.ID[:], []byte(v.Value)).
+				update := tx.DB.Table(c.table).Where(c.key+" = ? AND "+c.column+" = ?", v.ID[:], v.Value).
 					Update(c.column, []byte(fresh[v.ID]))
 				if update.Error != nil {
 					return update.Error

@@ -80,7 +80,7 @@ func TestReseal(t *testing.T) {
 				id            models.ID
 			}
 			planted := map[place]string{}
-			const rows = 450 // more than two chunks
+			const rows = 210 // more than a chunk
 			for _, noun := range models.SealedNouns {
 				if _, ok := noun.(models.RootKey); ok {
 					continue // the store has made its own

@@ -65,6 +65,9 @@ func (c *Client) Up() bool { return c.bound.Load() != nil }
 // Window is how many messages may be on their way at a time.
 func (c *Client) Window() int { return cap(c.window) }
 
+// Admit waits until the rate lets one more message leave.
+func (c *Client) Admit(ctx context.Context) error { return c.pace.wait(ctx) }
+
 // Run keeps a connection to the centre, connecting again after 1, 2, 4 … 60 seconds, until ctx ends; then it unbinds.
 func (c *Client) Run(ctx context.Context, to sms.Receiver) {
 	backoff := firstBackoff
@@ -130,10 +133,14 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	return secure, nil
 }
 
-// number reads who wrote: an international number as it is, any other as at home.
+// number reads who wrote: an international number as it is, any other as at home. A name is nobody's number, whatever it looks like: senders
+// of bulk messages choose it.
 func (c *Client) number(a Address) (models.Number, bool) {
 	digits := a.Digits
-	if a.TON == tonInternational && !strings.HasPrefix(digits, "+") {
+	switch {
+	case a.TON == tonAlphanumeric:
+		return "", false
+	case a.TON == tonInternational && !strings.HasPrefix(digits, "+"):
 		digits = "+" + digits
 	}
 	return c.config.Plan.Normalise(digits)
@@ -163,9 +170,6 @@ func (c *Client) Send(ctx context.Context, m sms.Outgoing) (sms.Receipt, error) 
 	case <-ctx.Done():
 		return sms.Receipt{}, fmt.Errorf("wait for a place in the window: %w", ctx.Err())
 	}
-	if err := c.pace.wait(ctx); err != nil {
-		return sms.Receipt{}, fmt.Errorf("wait for the rate: %w", err)
-	}
 	s := c.bound.Load()
 	if s == nil {
 		return sms.Receipt{}, errDown
@@ -177,6 +181,7 @@ func (c *Client) Send(ctx context.Context, m sms.Outgoing) (sms.Receipt, error) 
 	}})
 	switch {
 	case errors.Is(err, errUnanswered):
+		s.doubt()
 		slog.WarnContext(ctx, "an SMS may have left or not", "message", m.ID, "error", err)
 		return sms.Receipt{State: models.SmsUndeliverable, ProviderStatus: sms.Unknown}, nil
 	case err != nil:

@@ -1,6 +1,7 @@
 package smpp_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -156,13 +157,39 @@ func TestNoMoreThanTheWindowIsOutstanding(t *testing.T) {
 func TestMessagesLeaveAtTheRate(t *testing.T) {
 	t.Parallel()
 	l := connect(t, smpptest.Config{}, func(c *smpp.Config) { c.TPS = 4 })
-	first := l.send()
-	<-first
-	second := l.send()
-	l.clock.pass(t, 250*time.Millisecond)
-	if o := <-second; o.err != nil || len(l.centre.Submits()) != 2 {
-		t.Errorf("%+v", o)
+	if err := l.Admit(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	for range 2 {
+		admitted := make(chan error, 1)
+		go func() { admitted <- l.Admit(t.Context()) }()
+		l.clock.pass(t, 250*time.Millisecond)
+		if err := <-admitted; err != nil {
+			t.Error(err)
+		}
+	}
+	l.clock.pass(t, 30*time.Second) // nobody sends: what was not used is not kept
+	if err := l.Admit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Admit(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("at a stop: %v", err)
+	}
+}
+
+// A connection that died without a word is noticed by the first message that gets no answer, not by the next enquire_link.
+func TestAnUnansweredMessageMakesTheClientEnquire(t *testing.T) {
+	t.Parallel()
+	l := connect(t, smpptest.Config{Deaf: true, Submit: func(smpptest.Submit) smpp.Status { return smpptest.Silent }}, nil)
+	result := l.send()
+	storetest.Eventually(t, "the centre has it", func() bool { return len(l.centre.Submits()) == 1 })
+	l.clock.pass(t, 10*time.Second)
+	l.wantUnknown(<-result)
+	storetest.Eventually(t, "enquire_link arrives", func() bool { _, _, n, _ := l.centre.Counts(); return n == 1 })
+	l.clock.pass(t, 10*time.Second)
+	storetest.Eventually(t, "the connection counts as dead", func() bool { return !l.Up() })
 }
 
 func TestASignOfLifeEvery30Seconds(t *testing.T) {

@@ -118,6 +118,7 @@ func TestMessagesOfSubscribers(t *testing.T) {
 		{smpp.SM{Source: abroad, Message: "\x09a", ESMClass: 0x40}, smpp.ReceiverRejects, ""},
 		{smpp.SM{Source: abroad, ESMClass: 0x40}, smpp.ReceiverRejects, ""},
 		{smpp.SM{Source: smpp.Address{TON: 5, Digits: "Telecom"}, Message: "x"}, smpp.ReceiverRejects, ""},
+		{smpp.SM{Source: smpp.Address{TON: 5, Digits: "13800138000"}, Message: "x"}, smpp.ReceiverRejects, ""}, // a name that looks like a number
 		{smpp.SM{Message: "x"}, smpp.ReceiverRejects, ""},
 	} {
 		l.deliver(&c.sm, c.status)

@@ -31,6 +31,7 @@ type session struct {
 
 	over     chan struct{} // closed when the connection ended
 	dismiss  chan struct{} // closed when the centre sent unbind
+	doubts   chan struct{} // has a value if it is doubtful whether the centre is there
 	asking   sync.WaitGroup
 	handling sync.WaitGroup
 	places   chan struct{} // of deliver_sm that are being handled
@@ -44,7 +45,7 @@ type question struct {
 func newSession(c *Client, conn net.Conn, to sms.Receiver) *session {
 	return &session{
 		client: c, conn: conn, to: to, waiting: map[uint32]question{}, over: make(chan struct{}), dismiss: make(chan struct{}),
-		places: make(chan struct{}, maxDeliveries),
+		doubts: make(chan struct{}, 1), places: make(chan struct{}, maxDeliveries),
 	}
 }
 
@@ -171,19 +172,38 @@ func (s *session) bind(ctx context.Context) error {
 	return nil
 }
 
-// stay asks the centre for a sign of life every 30 s until the connection or ctx ends or the centre dismisses us.
+// doubt makes stay ask the centre for a sign of life at once, so that no more messages are lost on a dead connection than need be.
+func (s *session) doubt() {
+	select {
+	case s.doubts <- struct{}{}:
+	default: // it is going to ask anyway
+	}
+}
+
+// stay asks the centre for a sign of life every 30 s, and after doubt, until the connection or ctx ends or the centre dismisses us.
 func (s *session) stay(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer cancel()
+	for {
+		pause, cancel := context.WithCancel(ctx)
+		go func() {
+			defer cancel()
+			_ = s.client.clock.Wait(pause, enquireEvery) // however it ends, the pause is over
+		}()
 		select {
+		case <-s.doubts:
 		case <-s.over:
 		case <-s.dismiss:
-		case <-ctx.Done():
+		case <-pause.Done():
 		}
-	}()
-	for s.client.clock.Wait(ctx, enquireEvery) == nil {
+		cancel()
+		select {
+		case <-s.over:
+			return
+		case <-s.dismiss:
+			return
+		case <-ctx.Done():
+			return
+		default:
+		}
 		if _, err := s.ask(ctx, PDU{Command: EnquireLink}); err != nil && ctx.Err() == nil {
 			s.end(fmt.Errorf("enquire_link: %w", err))
 		}

@@ -63,5 +63,5 @@ export function EventTable({ events, empty, without }: Props) {
 /** What happened in words, where there are any, and by the name that the documents give it. */
 function Code({ code }: { readonly code: string }) {
   const said = say(useWords().eventCode, code);
-  return said === code ? <span className="mono">{code}</span> : <>{said} <span className="mono quiet">{code}</span></>;
+  return said === code ? <span className="mono">{code}</span> : <span className="line">{said} <span className="mono quiet">{code}</span></span>;
 }

@@ -93,7 +93,7 @@ export default function DeviceList() {
                   { title: t.model, dataIndex: "model", key: "model" },
                   { title: t.version, dataIndex: "softwareVersion", key: "version" },
                   {
-                    title: t.account, key: "account", render: (_, d) => d.bindings.nodes.map(({ account }) => (
+                    title: t.account, key: "account", render: (_, d) => [...d.bindings.nodes, ...d.suspended.nodes].map(({ account }) => (
                       <Link key={account.id} className="mono" href={`/accounts/${account.id}`}>{account.externalId}</Link>
                     )),
                   },

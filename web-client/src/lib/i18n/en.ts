@@ -342,7 +342,7 @@ export const en: Dictionary = {
     "security.server_proof_rejected": "Platform's proof rejected", "security.foreign_number": "Number of another account",
     "security.network_id_failed": "Network identification failed", "security.imsi_mismatch": "IMSI differs", "security.sim_changed": "SIM changed",
     "security.register_refused": "Registration refused", "security.device_conflict": "Too many devices", "security.client_type_mismatch": "Client type differs",
-    "security.identity_mismatch": "Device identity differs",
+    "security.identity_mismatch": "Device identity differs", "security.rate": "Rate of wrong proofs",
     "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected",
   },
 };

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/softacs/softacs/models"
@@ -171,7 +172,7 @@ func conflict(tx *store.Tx, d *models.Device, row *models.StatisticsReport, exte
 	before := row.Flags
 	row.Flags.V = append(slices.Clone(row.Flags.V), models.StatisticsConflict)
 	slices.Sort(row.Flags.V)
-	done := tx.DB.Model(row).Where("flags = ?", before).Update("flags", row.Flags)
+	done := only(tx, row).Where("flags = ?", before).Update("flags", row.Flags)
 	if done.Error != nil {
 		return fmt.Errorf("mark a report: %w", done.Error)
 	}
@@ -179,6 +180,11 @@ func conflict(tx *store.Tx, d *models.Device, row *models.StatisticsReport, exte
 		return errRaced
 	}
 	return events.Append(tx, eventOf(d, "stats.conflict", row, externalID))
+}
+
+// only is the one row of a report. GORM would leave a Seq of 0 out of the key by itself.
+func only(tx *store.Tx, row *models.StatisticsReport) *gorm.DB {
+	return tx.DB.Model(&models.StatisticsReport{}).Where("device_id = ? AND boot_id = ? AND seq = ?", row.DeviceID, row.BootID, row.Seq)
 }
 
 // refuse keeps a report that is none.

@@ -314,3 +314,25 @@ func TestHostile(t *testing.T) {
 		}
 	})
 }
+
+// The first report may have Seq 0, and what happens to it happens to no other.
+func TestZero(t *testing.T) {
+	each(t, Config{}, func(h *house) {
+		d := h.device(h.account("pudong"))
+		for n := range int64(3) {
+			h.receive(d, h.inform("boot", n, nil))
+		}
+		h.tx(func(tx *store.Tx) error { // none has a flag
+			return tx.DB.Model(&models.StatisticsReport{}).Where("device_id = ?", d.ID).Update("flags", models.Doc[[]models.StatisticsFlag]{}).Error
+		})
+		h.receive(d, h.inform("boot", 0, map[string]string{registerAttempts: "1"}))
+		for _, row := range h.rows(d, "boot") {
+			if conflicts := slices.Contains(row.Flags.V, models.StatisticsConflict); conflicts != (row.Seq == 0) {
+				h.Errorf("report %d has the flags %v", row.Seq, row.Flags.V)
+			}
+		}
+		if s := h.Stats(); s[Conflicting] != 1 || s[Received] != 3 {
+			h.Errorf("%v", s)
+		}
+	})
+}

@@ -103,7 +103,7 @@ func (r *Room) judge(ctx context.Context, w *waiting, now models.Time) error {
 	err := r.store.InTx(ctx, func(tx *store.Tx) error {
 		missed = false
 		// Whoever changes the deadline tells of it.
-		done := tx.DB.Model(&w.StatisticsReport).Where("due_at = ?", w.DueAt).Update("due_at", next)
+		done := only(tx, &w.StatisticsReport).Where("due_at = ?", w.DueAt).Update("due_at", next)
 		if done.Error != nil || done.RowsAffected == 0 || !next.IsZero() {
 			return done.Error
 		}

@@ -153,6 +153,9 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		Tasks: a.tasks,
 	}, clientConfig)
 	if slices.Contains(c.I4.Mobile.Modes, "mo-sms") {
+		if !strings.HasPrefix(c.SMS.Reveal(), "smpp:") {
+			slog.WarnContext(ctx, "i4.mobile.modes has mo-sms, but only sms: smpp://… receives SMS: clients of that mode hear that their network did not identify them")
+		}
 		a.sms.Incoming = a.clients.Asserted
 	}
 	serverConfig := serverConfig(c)

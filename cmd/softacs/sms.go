@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/outbound/labsms"
 	"github.com/softacs/softacs/outbound/smpp"
@@ -56,11 +57,11 @@ func (c Config) checkSMS() error {
 		return fmt.Errorf("i4.sms.tps: 0 (no limit) to 10000 are allowed, not %d", x.TPS)
 	}
 	minutes := func(seconds int) string { return strconv.Itoa((seconds + 59) / 60) }
-	symbols := strings.Repeat("X", max(c.I4.GetPwd.Length, 0))
+	symbols := func(n int) string { return strings.Repeat("X", max(n, 0)) }
 	for key, text := range map[string]string{
 		// An operator's reset sends the same text with its own time.
-		"template":        strings.NewReplacer("{otp}", symbols, "{min}", minutes(max(c.I4.GetPwd.TTL, c.I4.Reset.TTL))).Replace(x.Template),
-		"codeTemplate":    strings.NewReplacer("{code}", symbols, "{min}", minutes(c.I4.Mobile.CodeTTL)).Replace(x.CodeTemplate),
+		"template":        strings.NewReplacer("{otp}", symbols(c.I4.GetPwd.Length), "{min}", minutes(max(c.I4.GetPwd.TTL, c.I4.Reset.TTL))).Replace(x.Template),
+		"codeTemplate":    strings.NewReplacer("{code}", symbols(passwords.CodeLength), "{min}", minutes(c.I4.Mobile.CodeTTL)).Replace(x.CodeTemplate),
 		"changedTemplate": x.ChangedTemplate,
 	} {
 		if err := sms.CheckText(text); err != nil {

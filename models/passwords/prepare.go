@@ -138,12 +138,12 @@ func (r *Room) PrepareOTP(ctx context.Context, number models.Number, account mod
 	return p, err
 }
 
-// codeLength is that of a mobile's login code (i4.md B.3).
-const codeLength = 8
+// CodeLength is that of a mobile's login code (i4.md B.3).
+const CodeLength = 8
 
 // PrepareCode makes a mobile's login code, as PrepareOTP makes a one-time password; the zero account is an unknown one.
 func (r *Room) PrepareCode(ctx context.Context, mdn models.Number, account models.ID) (Prepared, error) {
-	p, err := r.prepareCode(ctx, mdn, account, models.LoginCode, codeLength)
+	p, err := r.prepareCode(ctx, mdn, account, models.LoginCode, CodeLength)
 	p.ttl, p.bindDevice = r.config.CodeTTL, true
 	return p, err
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/tasks"
 )
 
@@ -47,6 +48,7 @@ type Config struct {
 	Passwords     *passwords.Room
 	Packages      *packages.Room
 	Sms           *sms.Room
+	Statistics    *statistics.Room
 	Tasks         *tasks.Room
 	Events        *events.Log
 	Clock         models.Clock

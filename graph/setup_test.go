@@ -21,6 +21,7 @@ import (
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 	"github.com/softacs/softacs/models/tasks"
@@ -80,6 +81,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Passwords:     keeper,
 		Packages:      keepers,
 		Sms:           sms.New(s, clock, nil),
+		Statistics:    statistics.New(s, clock, statistics.Config{}),
 		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
 		Events:        h.log,
 		Clock:         clock,

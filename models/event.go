@@ -47,6 +47,7 @@ const (
 	SmsStateChanged           EventType = "SMS_STATE_CHANGED"
 	PasswordChanged           EventType = "PASSWORD_CHANGED"
 	ConfigurationChanged      EventType = "CONFIGURATION_CHANGED"
+	StatisticsReceived        EventType = "STATISTICS_RECEIVED"
 	Security                  EventType = "SECURITY"
 	AlarmRaised               EventType = "ALARM_RAISED"
 	AlarmCleared              EventType = "ALARM_CLEARED"

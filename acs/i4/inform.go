@@ -60,7 +60,7 @@ func (p *Profile) Inform(m *cwmp.Inform, remote string) (*models.Inform, []Warni
 		if _, twice := in.Values[value.Name]; twice || v.Name == "" {
 			continue
 		}
-		in.Values[value.Name] = value
+		in.Values[value.Name] = p.canonical(value)
 		if !value.Secret && utf8.RuneCountInString(v.Name) <= maxName {
 			value.Name = v.Name
 			in.Raw = append(in.Raw, value)
@@ -86,7 +86,20 @@ func (p *Profile) Inform(m *cwmp.Inform, remote string) (*models.Inform, []Warni
 			warnings = append(warnings, warning)
 		}
 	}
+	if in.Has(models.EventStatistics) { // kept as a report, not as parameters
+		in.Raw = slices.DeleteFunc(in.Raw, func(v models.Value) bool { return models.IsStatistic(p.Name(v.Name)) })
+	}
 	return in, warnings
+}
+
+// canonical writes a time in UTC, whatever zone the client wrote it in; a value that is no time stays as it is.
+func (p *Profile) canonical(v models.Value) models.Value {
+	if i, ok := p.byName[v.Name]; ok && p.parameters[i].form.xsd == xsdDateTime {
+		if t, ok := cwmp.ParseTime(v.Value, nil); ok {
+			v.Value = cwmp.FormatTime(t)
+		}
+	}
+	return v
 }
 
 // event finds the meaning of a code: exactly, then trimmed with single spaces and upper case, aliases included (i4.md A.10).

@@ -70,6 +70,36 @@ func TestInformKeepsSecretsOut(t *testing.T) {
 	}
 }
 
+func TestInformStatistics(t *testing.T) {
+	p := load(t, "")
+	m := example[*cwmp.Inform](t, "06-statistics-inform")
+	for i, v := range m.Parameters {
+		if v.Name == "Device.X_CT-COM_Statistics.IntervalEnd" {
+			m.Parameters[i].Value = "2012-01-11T00:00:00+08:00"
+		}
+	}
+	in, warnings := p.Inform(m, "")
+	if len(warnings) > 0 || !in.Has(models.EventStatistics) {
+		t.Error(warnings, in.Events)
+	}
+	for name, want := range map[string]string{
+		"statistics.bootId": "5d41402abc4b2a76b9719d911017c592", "statistics.seq": "17", "statistics.intervalStart": "2012-01-09T16:00:00Z",
+		"statistics.intervalEnd": "2012-01-10T16:00:00Z", "statistics.releaseCauses": "200:80,486:9,487:6,603:2,BYE_TIMEOUT:1",
+		"line.stats.incomingCallsReceived": "41", "line.stats.averageRoundTripDelay": "48300", "statistics.videoCallTime": "3120",
+	} {
+		if got := in.Get(name); got != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+	if len(in.Raw) != 8 {
+		t.Errorf("of a report %v is kept as parameters", in.Raw)
+	}
+	m.Events[0].Code = "2 PERIODIC"
+	if in, _ = p.Inform(m, ""); len(in.Raw) != 36 {
+		t.Errorf("of a heartbeat %d parameters are kept", len(in.Raw))
+	}
+}
+
 func TestInformEvents(t *testing.T) {
 	p := load(t, "events: {LOGOFF: {enabled: false}}")
 	for _, c := range []struct {

@@ -98,6 +98,7 @@ type Client struct {
 	requests []cwmp.Message // of ours, for the next session
 	sessions int
 	nextID   int
+	calls    calls
 
 	downloads []*cwmp.Download // asked for and not begun
 	known     map[string]bool  // their CommandKeys, begun or not

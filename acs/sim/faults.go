@@ -29,6 +29,8 @@ type Faults struct {
 	ForgeToken func(token string) string
 	// TimestampSkew is how far the client's clock is ahead in timestamp mode.
 	TimestampSkew time.Duration
+	// ClockSkew is how far the client's clock is ahead in every Inform, and in the intervals of its statistics.
+	ClockSkew time.Duration
 	// OtherLogin makes LOGOFF name another login than the client's own.
 	OtherLogin bool
 	// CloseAfterInform ends each session when the InformResponse has come.

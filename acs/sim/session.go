@@ -96,7 +96,7 @@ func (c *Client) session(ctx context.Context, a *attempt) error {
 
 // inform builds the first message (i4.md D.4).
 func (d *dialogue) inform(ctx context.Context, events []cwmp.Event) (*cwmp.Inform, error) {
-	m := &cwmp.Inform{DeviceID: d.config.Identity, Events: events, MaxEnvelopes: 1, CurrentTime: d.config.Now(), RetryCount: d.attempt.retry}
+	m := &cwmp.Inform{DeviceID: d.config.Identity, Events: events, MaxEnvelopes: 1, CurrentTime: d.config.Now().Add(d.faults.ClockSkew), RetryCount: d.attempt.retry}
 	base := []string{"rootDataModelVersion", "deviceInfo.hardwareVersion", "deviceInfo.softwareVersion", "deviceInfo.provisioningCode",
 		"managementServer.connectionRequestURL", "managementServer.parameterKey"}
 	if d.config.Type != models.Generic {

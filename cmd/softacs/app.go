@@ -29,6 +29,7 @@ import (
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
 )
@@ -45,6 +46,7 @@ type app struct {
 	tasks      *tasks.Room
 	packages   *packages.Room
 	passwords  *passwords.Room
+	statistics *statistics.Room
 	clients    *clients.Room
 	acs        *server.Server
 	metrics    *metrics
@@ -152,12 +154,17 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	accountConfig := accountsConfig(c)
 	accountConfig.SMSAvailable = a.sms.Available
 	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountConfig)
+	a.statistics = statistics.New(s, a.clock, statisticsConfig(c))
+	if err := a.statistics.FixZone(ctx); err != nil {
+		return nil, err
+	}
 	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err
 	}
 	a.clients = clients.New(s, a.clock, clients.Rooms{
-		Configuration: configurationRoom, Devices: a.devices, Packages: a.packages, Passwords: a.passwords, SMS: a.sms, Tasks: a.tasks,
+		Configuration: configurationRoom, Devices: a.devices, Packages: a.packages, Passwords: a.passwords, SMS: a.sms, Statistics: a.statistics,
+		Tasks: a.tasks,
 	}, clientConfig)
 	if slices.Contains(c.I4.Mobile.Modes, "mo-sms") {
 		if !strings.HasPrefix(c.SMS.Reveal(), "smpp:") {
@@ -170,7 +177,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
-		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -203,7 +210,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 func (a *app) runLoops(ctx context.Context) {
 	ctx = models.WithActor(context.WithoutCancel(ctx), models.System("softacs"))
 	jobs, endJobs := context.WithCancel(ctx)
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.passwords.Run, a.clean} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.clean} {
 		a.background.Go(func() { loop(jobs) })
 	}
 	sessions, endSessions := context.WithCancel(ctx)
@@ -240,6 +247,9 @@ func (a *app) clean(ctx context.Context) {
 		}
 		if err := a.devices.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up old presence history", "error", err)
+		}
+		if err := a.statistics.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up old statistics", "error", err)
 		}
 	}
 }

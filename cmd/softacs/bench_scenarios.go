@@ -55,6 +55,16 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "statistics", unit: "session",
+		what: "STATISTICS report of 15 minutes with counters and gauges, on a new TCP connection like the heartbeat",
+		once: func(ctx context.Context, l *load) error {
+			c := <-l.clients
+			defer func() { l.clients <- c }()
+			c.Call(time.Minute)
+			return l.on(ctx, c.wire, func() (sim.Outcome, error) { return c.Statistics(ctx, 15*time.Minute) })
+		},
+	},
+	{
 		name: "account", unit: "request", north: true,
 		what: "account(ref:) with its services, its bindings and their devices",
 		once: func(ctx context.Context, l *load) error {

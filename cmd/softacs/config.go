@@ -186,6 +186,9 @@ func (c *Config) complete() error {
 	if err := c.checkPresence(); err != nil {
 		return err
 	}
+	if err := c.checkStatistics(); err != nil {
+		return err
+	}
 	return c.checkSMS()
 }
 

@@ -86,6 +86,9 @@ func TestWhatOnlyLabModeMayDo(t *testing.T) {
 		"bootstrap.apiClient": func(c *Config) { c.Bootstrap.APIClient = "a:b" },
 		"sms":                 func(c *Config) { c.SMS = "log:" },
 		"sms: ":               func(c *Config) { c.SMS = "smpp://x" },
+		"reporting.timeZone":  func(c *Config) { c.Reporting.TimeZone = "Shanghai" },
+		"i4.stats.interval":   func(c *Config) { c.I4.Stats.Interval = 899 },
+		"statsMinutes":        func(c *Config) { c.I4.Limits.StatsMinutes = -1 },
 		"south.addr":          func(c *Config) { c.Lab, c.South.Addr = true, "0.0.0.0:7547" },
 		"north.addr":          func(c *Config) { c.Lab, c.North.Addr = true, ":8080" },
 	} {

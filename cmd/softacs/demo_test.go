@@ -30,7 +30,7 @@ func TestDemo(t *testing.T) {
 	for _, part := range []string{
 		`^ready north=127`, `^The web client is at http://127`, `BSS +provisions account \+862160000005`,
 		`client 01 +reads the SMS on .* and types the password`, `client 01 +is authenticated; has cfg-000000001, line Enabled`,
-		`client 01 +has a password of its own now`, `client 02 +logs off`, `client 02 +is back`,
+		`client 01 +reports its calls`, `client 01 +has a password of its own now`, `client 02 +logs off`, `client 02 +is back`,
 		`client 03 +is a phone; its network vouches for`, `client 03 +is authenticated; has cfg-000000001, line Enabled`,
 		`client 04 +is a phone on WiFi; asks for a code`, `client 04 +is authenticated; has cfg-000000001, line Enabled`,
 		`BSS +suspends account \+862160000005`, `client 05 +is told that the account is suspended; line Disabled`,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"regexp"
 	"strings"
@@ -49,6 +50,8 @@ const (
 	// settled is after how many heartbeats a person follows a habit, away how many intervals somebody stays away.
 	settled = 2
 	away    = 2
+	// reporting is how many heartbeats lie between two reports of calls.
+	reporting = 20
 
 	chosenPassword = models.Secret("Blue-Kite-42!")
 )
@@ -86,7 +89,7 @@ func (p person) live(ctx context.Context) {
 	p.came()
 	barred := false
 	for beat := 1; (models.SystemClock{}).Wait(ctx, client.Interval()) == nil; beat++ {
-		o, err := client.Heartbeat(ctx)
+		o, err := p.beat(ctx, client, beat)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -107,6 +110,16 @@ func (p person) live(ctx context.Context) {
 			p.follow(ctx, client)
 		}
 	}
+}
+
+// beat is the heartbeat, or a report of calls in its place now and then.
+func (p person) beat(ctx context.Context, client *sim.Client, n int) (sim.Outcome, error) {
+	if n%reporting != settled {
+		return client.Heartbeat(ctx)
+	}
+	client.Call(time.Duration(10+rand.IntN(290)) * time.Second)
+	p.say(p.name, "reports its calls (X CT-COM STATISTICS)")
+	return client.Statistics(ctx, 15*time.Minute)
 }
 
 // follow does what is the person's habit.

@@ -84,6 +84,7 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.sessions(out)
 	s.presence(out)
 	s.shortMessages(out)
+	s.callStatistics(out)
 	s.certificates.collect(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()

@@ -83,6 +83,7 @@ func configurationConfig(c Config, p *i4.Profile) configuration.Config {
 		}
 		layer := p.Defaults(t, c.IMS.Domain)
 		layer[configuration.PeriodicInformInterval] = fmt.Sprint(int(intervals[t].Seconds()))
+		maps.Copy(layer, reportingLayer(c))
 		maps.Copy(layer, c.I4.Defaults[t.Wire()])
 		out.Defaults[t] = layer
 	}

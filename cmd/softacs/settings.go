@@ -26,6 +26,9 @@ type Config struct {
 		Secret string `koanf:"secret"`
 		Domain string `koanf:"domain"`
 	} `koanf:"ims"`
+	Reporting struct {
+		TimeZone string `koanf:"timeZone"`
+	} `koanf:"reporting"`
 	Migrate struct {
 		Auto bool `koanf:"auto"`
 	} `koanf:"migrate"`
@@ -131,6 +134,9 @@ type I4 struct {
 		Window          int    `koanf:"window"`
 		TPS             int    `koanf:"tps"`
 	} `koanf:"sms"`
+	Stats struct {
+		Interval int `koanf:"interval"`
+	} `koanf:"stats"`
 	Presence  Presence                     `koanf:"presence"`
 	Heartbeat map[string]Heartbeat         `koanf:"heartbeat"`
 	Defaults  map[string]map[string]string `koanf:"defaults"`
@@ -198,6 +204,7 @@ type DoorLimits struct {
 	L0PerMinuteIP    int `koanf:"l0PerMinuteIp"`
 	L0PerSecond      int `koanf:"l0PerSecond"`
 	HeartbeatSeconds int `koanf:"heartbeatSeconds"`
+	StatsMinutes     int `koanf:"statsMinutes"`
 }
 
 // Heartbeat is how often a client type is to be heard of.
@@ -211,6 +218,7 @@ type Heartbeat struct {
 func defaultConfig() (c Config) {
 	c.Database = "sqlite:data/softacs.db"
 	c.North.Addr, c.South.Addr, c.Admin.Addr = "127.0.0.1:8080", "127.0.0.1:7547", "127.0.0.1:9090"
+	c.Reporting.TimeZone = "Asia/Shanghai"
 	c.I4.ACS.Path = "/acs"
 	c.I4.Session.Timeout, c.I4.Session.MaxDuration, c.I4.Session.MaxRoundTrips = 40, 300, 64
 	c.I4.HTTP.Digest.SHA256, c.I4.HTTP.Digest.NonceTTL, c.I4.HTTP.Digest.NonceRing = true, 300, 1<<20
@@ -237,7 +245,10 @@ func defaultConfig() (c Config) {
 	g := &c.I4.GetPwd
 	g.TTL, g.Length, g.Alphabet, g.BindDevice, g.Pad = int(p.OTPTTL.Seconds()), p.OTPLength, p.OTPAlphabet, p.BindDevice, 300
 	g.Limits, c.I4.Lockout, c.I4.SMS.Template = PasswordLimits(p.Limits), Lockout(p.Lockout), p.Template
-	c.I4.Limits = DoorLimits{Sessions: 20_000, L0PerMinuteIP: door.L0PerMinuteIP, L0PerSecond: door.L0PerSecond, HeartbeatSeconds: door.HeartbeatSeconds}
+	c.I4.Stats.Interval = 86_400
+	c.I4.Limits = DoorLimits{
+		Sessions: 20_000, L0PerMinuteIP: door.L0PerMinuteIP, L0PerSecond: door.L0PerSecond, HeartbeatSeconds: door.HeartbeatSeconds, StatsMinutes: 15,
+	}
 	c.I4.Device.Conflict, c.I4.Device.Max = string(policy.Conflict), map[string]int{}
 	for t, n := range policy.Max {
 		c.I4.Device.Max[t.Wire()] = n

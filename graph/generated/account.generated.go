@@ -13,6 +13,7 @@ import (
 	"github.com/softacs/softacs/graph/model"
 	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -37,6 +38,7 @@ type AccountResolver interface {
 
 	Bindings(ctx context.Context, obj *models.Account, state *models.BindingState, first int, after *string) (*model.BindingConnection, error)
 	SmsMessages(ctx context.Context, obj *models.Account, first int, after *string) (*model.SmsMessageConnection, error)
+	CallStatistics(ctx context.Context, obj *models.Account, rangeArg model.TimeRange, bucket statistics.Width) ([]*statistics.Bucket, error)
 }
 type MutationResolver interface {
 	ProvisionAccount(ctx context.Context, input model.ProvisionAccountInput) (*model.AccountPayload, error)
@@ -99,6 +101,28 @@ func (ec *executionContext) field_Account_bindings_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_callStatistics_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "range",
+		func(ctx context.Context, v any) (model.TimeRange, error) {
+			return ec.unmarshalNTimeRange2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐTimeRange(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["range"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "bucket",
+		func(ctx context.Context, v any) (statistics.Width, error) {
+			return ec.unmarshalNBucket2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚋstatisticsᚐWidth(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["bucket"] = arg1
 	return args, nil
 }
 
@@ -1249,6 +1273,50 @@ func (ec *executionContext) fieldContext_Account_smsMessages(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Account_smsMessages_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_callStatistics(ctx context.Context, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Account_callStatistics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Account().CallStatistics(ctx, obj, fc.Args["range"].(model.TimeRange), fc.Args["bucket"].(statistics.Width))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*statistics.Bucket) graphql.Marshaler {
+			return ec.marshalNCallStatisticsBucket2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚋstatisticsᚐBucketᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Account_callStatistics(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CallStatisticsBucket(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_callStatistics_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3623,6 +3691,12 @@ func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Account_smsMessages(ctx, field, obj)
+				})
+		case "callStatistics":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Account_callStatistics(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

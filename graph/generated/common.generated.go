@@ -2600,6 +2600,11 @@ func (ec *executionContext) unmarshalNTargetActionInput2githubᚗcomᚋsoftacs�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNTimeRange2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐTimeRange(ctx context.Context, v any) (model.TimeRange, error) {
+	res, err := ec.unmarshalInputTimeRange(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNUserError2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐUserError(ctx context.Context, sel ast.SelectionSet, v model.UserError) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "UserError!")

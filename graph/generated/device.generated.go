@@ -14,6 +14,7 @@ import (
 	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -39,6 +40,7 @@ type DeviceResolver interface {
 	Tasks(ctx context.Context, obj *models.Device, state *models.TaskState, first int, after *string) (*model.DeviceTaskConnection, error)
 	PresenceHistory(ctx context.Context, obj *models.Device, first int, after *string) (*model.PresenceChangeConnection, error)
 	Events(ctx context.Context, obj *models.Device, first int, after *string) (*model.EventConnection, error)
+	CallStatistics(ctx context.Context, obj *models.Device, rangeArg model.TimeRange, bucket statistics.Width, timeZone *string) ([]*statistics.Bucket, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -72,6 +74,36 @@ func (ec *executionContext) field_Device_bindings_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_callStatistics_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "range",
+		func(ctx context.Context, v any) (model.TimeRange, error) {
+			return ec.unmarshalNTimeRange2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐTimeRange(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["range"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "bucket",
+		func(ctx context.Context, v any) (statistics.Width, error) {
+			return ec.unmarshalNBucket2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚋstatisticsᚐWidth(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["bucket"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "timeZone",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeZone"] = arg2
 	return args, nil
 }
 
@@ -1008,6 +1040,50 @@ func (ec *executionContext) fieldContext_Device_events(ctx context.Context, fiel
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Device_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_callStatistics(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_callStatistics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Device().CallStatistics(ctx, obj, fc.Args["range"].(model.TimeRange), fc.Args["bucket"].(statistics.Width), fc.Args["timeZone"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*statistics.Bucket) graphql.Marshaler {
+			return ec.marshalNCallStatisticsBucket2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚋstatisticsᚐBucketᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_callStatistics(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CallStatisticsBucket(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_callStatistics_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -2594,6 +2670,12 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Device_events(ctx, field, obj)
+				})
+		case "callStatistics":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_callStatistics(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/softacs/softacs/graph/model"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/statistics"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -26,6 +27,7 @@ type ResolverRoot interface {
 	Account() AccountResolver
 	ApiClient() ApiClientResolver
 	Binding() BindingResolver
+	CallStatisticsBucket() CallStatisticsBucketResolver
 	CwmpFault() CwmpFaultResolver
 	Device() DeviceResolver
 	DeviceTask() DeviceTaskResolver
@@ -50,6 +52,7 @@ type ComplexityRoot struct {
 		Bindings         func(childComplexity int, state *models.BindingState, first int, after *string) int
 		BoundMobile      func(childComplexity int) int
 		BroadbandAccount func(childComplexity int) int
+		CallStatistics   func(childComplexity int, rangeArg model.TimeRange, bucket statistics.Width) int
 		ClientTypes      func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
 		DisplayName      func(childComplexity int) int
@@ -158,6 +161,32 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	CallStatisticsBucket struct {
+		AnswerSeizureRatio func(childComplexity int) int
+		Answered           func(childComplexity int) int
+		Attempts           func(childComplexity int) int
+		AverageCallSeconds func(childComplexity int) int
+		Complete           func(childComplexity int) int
+		ConferenceCalls    func(childComplexity int) int
+		Dimensions         func(childComplexity int) int
+		Dropped            func(childComplexity int) int
+		End                func(childComplexity int) int
+		ExpectedDevices    func(childComplexity int) int
+		Failed             func(childComplexity int) int
+		JitterMsP95        func(childComplexity int) int
+		MosAvg             func(childComplexity int) int
+		MosP05             func(childComplexity int) int
+		PacketLossPercent  func(childComplexity int) int
+		RegisterAttempts   func(childComplexity int) int
+		RegisterFailures   func(childComplexity int) int
+		ReportingDevices   func(childComplexity int) int
+		SetupMsP50         func(childComplexity int) int
+		SetupMsP95         func(childComplexity int) int
+		Start              func(childComplexity int) int
+		TalkSeconds        func(childComplexity int) int
+		VideoCalls         func(childComplexity int) int
+	}
+
 	CwmpFault struct {
 		Code            func(childComplexity int) int
 		Message         func(childComplexity int) int
@@ -166,6 +195,7 @@ type ComplexityRoot struct {
 
 	Device struct {
 		Bindings         func(childComplexity int, state *models.BindingState, first int, after *string) int
+		CallStatistics   func(childComplexity int, rangeArg model.TimeRange, bucket statistics.Width, timeZone *string) int
 		ClientType       func(childComplexity int) int
 		ClockSkewSeconds func(childComplexity int) int
 		Configuration    func(childComplexity int) int
@@ -287,6 +317,11 @@ type ComplexityRoot struct {
 		Replayed   func(childComplexity int) int
 		Task       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	DimensionValue struct {
+		Dimension func(childComplexity int) int
+		Value     func(childComplexity int) int
 	}
 
 	Event struct {
@@ -621,6 +656,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.BroadbandAccount(childComplexity), true
+	case "Account.callStatistics":
+		if e.ComplexityRoot.Account.CallStatistics == nil {
+			break
+		}
+
+		args, err := ec.field_Account_callStatistics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Account.CallStatistics(childComplexity, args["range"].(model.TimeRange), args["bucket"].(statistics.Width)), true
 	case "Account.clientTypes":
 		if e.ComplexityRoot.Account.ClientTypes == nil {
 			break
@@ -1093,6 +1139,145 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.BindingEdge.Node(childComplexity), true
 
+	case "CallStatisticsBucket.answerSeizureRatio":
+		if e.ComplexityRoot.CallStatisticsBucket.AnswerSeizureRatio == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.AnswerSeizureRatio(childComplexity), true
+	case "CallStatisticsBucket.answered":
+		if e.ComplexityRoot.CallStatisticsBucket.Answered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Answered(childComplexity), true
+	case "CallStatisticsBucket.attempts":
+		if e.ComplexityRoot.CallStatisticsBucket.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Attempts(childComplexity), true
+	case "CallStatisticsBucket.averageCallSeconds":
+		if e.ComplexityRoot.CallStatisticsBucket.AverageCallSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.AverageCallSeconds(childComplexity), true
+	case "CallStatisticsBucket.complete":
+		if e.ComplexityRoot.CallStatisticsBucket.Complete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Complete(childComplexity), true
+	case "CallStatisticsBucket.conferenceCalls":
+		if e.ComplexityRoot.CallStatisticsBucket.ConferenceCalls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.ConferenceCalls(childComplexity), true
+	case "CallStatisticsBucket.dimensions":
+		if e.ComplexityRoot.CallStatisticsBucket.Dimensions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Dimensions(childComplexity), true
+	case "CallStatisticsBucket.dropped":
+		if e.ComplexityRoot.CallStatisticsBucket.Dropped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Dropped(childComplexity), true
+	case "CallStatisticsBucket.end":
+		if e.ComplexityRoot.CallStatisticsBucket.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.End(childComplexity), true
+	case "CallStatisticsBucket.expectedDevices":
+		if e.ComplexityRoot.CallStatisticsBucket.ExpectedDevices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.ExpectedDevices(childComplexity), true
+	case "CallStatisticsBucket.failed":
+		if e.ComplexityRoot.CallStatisticsBucket.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Failed(childComplexity), true
+	case "CallStatisticsBucket.jitterMsP95":
+		if e.ComplexityRoot.CallStatisticsBucket.JitterMsP95 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.JitterMsP95(childComplexity), true
+	case "CallStatisticsBucket.mosAvg":
+		if e.ComplexityRoot.CallStatisticsBucket.MosAvg == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.MosAvg(childComplexity), true
+	case "CallStatisticsBucket.mosP05":
+		if e.ComplexityRoot.CallStatisticsBucket.MosP05 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.MosP05(childComplexity), true
+	case "CallStatisticsBucket.packetLossPercent":
+		if e.ComplexityRoot.CallStatisticsBucket.PacketLossPercent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.PacketLossPercent(childComplexity), true
+	case "CallStatisticsBucket.registerAttempts":
+		if e.ComplexityRoot.CallStatisticsBucket.RegisterAttempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.RegisterAttempts(childComplexity), true
+	case "CallStatisticsBucket.registerFailures":
+		if e.ComplexityRoot.CallStatisticsBucket.RegisterFailures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.RegisterFailures(childComplexity), true
+	case "CallStatisticsBucket.reportingDevices":
+		if e.ComplexityRoot.CallStatisticsBucket.ReportingDevices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.ReportingDevices(childComplexity), true
+	case "CallStatisticsBucket.setupMsP50":
+		if e.ComplexityRoot.CallStatisticsBucket.SetupMsP50 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.SetupMsP50(childComplexity), true
+	case "CallStatisticsBucket.setupMsP95":
+		if e.ComplexityRoot.CallStatisticsBucket.SetupMsP95 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.SetupMsP95(childComplexity), true
+	case "CallStatisticsBucket.start":
+		if e.ComplexityRoot.CallStatisticsBucket.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.Start(childComplexity), true
+	case "CallStatisticsBucket.talkSeconds":
+		if e.ComplexityRoot.CallStatisticsBucket.TalkSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.TalkSeconds(childComplexity), true
+	case "CallStatisticsBucket.videoCalls":
+		if e.ComplexityRoot.CallStatisticsBucket.VideoCalls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallStatisticsBucket.VideoCalls(childComplexity), true
+
 	case "CwmpFault.code":
 		if e.ComplexityRoot.CwmpFault.Code == nil {
 			break
@@ -1123,6 +1308,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Bindings(childComplexity, args["state"].(*models.BindingState), args["first"].(int), args["after"].(*string)), true
+	case "Device.callStatistics":
+		if e.ComplexityRoot.Device.CallStatistics == nil {
+			break
+		}
+
+		args, err := ec.field_Device_callStatistics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.CallStatistics(childComplexity, args["range"].(model.TimeRange), args["bucket"].(statistics.Width), args["timeZone"].(*string)), true
 	case "Device.clientType":
 		if e.ComplexityRoot.Device.ClientType == nil {
 			break
@@ -1648,6 +1844,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeviceTaskPayload.UserErrors(childComplexity), true
+
+	case "DimensionValue.dimension":
+		if e.ComplexityRoot.DimensionValue.Dimension == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DimensionValue.Dimension(childComplexity), true
+	case "DimensionValue.value":
+		if e.ComplexityRoot.DimensionValue.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DimensionValue.Value(childComplexity), true
 
 	case "Event.accountExternalId":
 		if e.ComplexityRoot.Event.AccountExternalID == nil {
@@ -4006,6 +4215,66 @@ type SmsMessageEdge {
   node: SmsMessage!
 }
 `, BuiltIn: false},
+	{Name: "../statistics.graphqls", Input: `enum Bucket {
+  MINUTE_5
+  HOUR
+  DAY
+  WEEK
+  MONTH
+}
+enum CallDimension {
+  REGION
+  CLIENT_TYPE
+  SOFTWARE_VERSION
+  ACCESS_NETWORK
+  SIP_CAUSE
+  DIRECTION
+}
+"What clients report of their calls whose reporting interval ends in [start, end); never to be used for billing"
+type CallStatisticsBucket {
+  start: DateTime!
+  end: DateTime!
+  "no report can change it any more: it ended 7 days ago, and none of it was deleted"
+  complete: Boolean!
+  "what it is about, where the question groups; empty for one account or device"
+  dimensions: [DimensionValue!]!
+  attempts: Long!
+  answered: Long!
+  failed: Long!
+  dropped: Long!
+  "answered / attempts, 0 to 1"
+  answerSeizureRatio: Float
+  averageCallSeconds: Float
+  "null: no client reports how long it takes to set up a call"
+  setupMsP50: Float
+  setupMsP95: Float
+  "mean opinion score, 1 to 4.5, estimated by the E-model (ITU-T G.107) from samples of loss, jitter and delay"
+  mosAvg: Float
+  mosP05: Float
+  jitterMsP95: Float
+  packetLossPercent: Float
+  registerAttempts: Long!
+  registerFailures: Long!
+  videoCalls: Long!
+  conferenceCalls: Long!
+  talkSeconds: Long!
+  "devices that reported, and devices that could have"
+  reportingDevices: Long!
+  expectedDevices: Long!
+}
+type DimensionValue {
+  dimension: CallDimension!
+  value: String!
+}
+extend type Account {
+  "Buckets that the range touches, whole ones, at most 2,200 and 90 days back. Up to HOUR they are of UTC, longer ones of reporting.timeZone"
+  callStatistics(range: TimeRange!, bucket: Bucket! = DAY): [CallStatisticsBucket!]! @cost(weight: 20) @need(perm: STATS_READ)
+}
+extend type Device {
+  "As Account.callStatistics; timeZone is a name of the IANA database"
+  callStatistics(range: TimeRange!, bucket: Bucket! = DAY, timeZone: String): [CallStatisticsBucket!]! @cost(weight: 20) @need(perm: STATS_READ)
+}
+`, BuiltIn: false},
 	{Name: "../task.graphqls", Input: `enum TaskState {
   PENDING
   SENT
@@ -4153,6 +4422,8 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_bindings(ctx, field)
 	case "smsMessages":
 		return ec.fieldContext_Account_smsMessages(ctx, field)
+	case "callStatistics":
+		return ec.fieldContext_Account_callStatistics(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
@@ -4297,6 +4568,58 @@ func (ec *executionContext) childFields_BindingEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type BindingEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CallStatisticsBucket(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "start":
+		return ec.fieldContext_CallStatisticsBucket_start(ctx, field)
+	case "end":
+		return ec.fieldContext_CallStatisticsBucket_end(ctx, field)
+	case "complete":
+		return ec.fieldContext_CallStatisticsBucket_complete(ctx, field)
+	case "dimensions":
+		return ec.fieldContext_CallStatisticsBucket_dimensions(ctx, field)
+	case "attempts":
+		return ec.fieldContext_CallStatisticsBucket_attempts(ctx, field)
+	case "answered":
+		return ec.fieldContext_CallStatisticsBucket_answered(ctx, field)
+	case "failed":
+		return ec.fieldContext_CallStatisticsBucket_failed(ctx, field)
+	case "dropped":
+		return ec.fieldContext_CallStatisticsBucket_dropped(ctx, field)
+	case "answerSeizureRatio":
+		return ec.fieldContext_CallStatisticsBucket_answerSeizureRatio(ctx, field)
+	case "averageCallSeconds":
+		return ec.fieldContext_CallStatisticsBucket_averageCallSeconds(ctx, field)
+	case "setupMsP50":
+		return ec.fieldContext_CallStatisticsBucket_setupMsP50(ctx, field)
+	case "setupMsP95":
+		return ec.fieldContext_CallStatisticsBucket_setupMsP95(ctx, field)
+	case "mosAvg":
+		return ec.fieldContext_CallStatisticsBucket_mosAvg(ctx, field)
+	case "mosP05":
+		return ec.fieldContext_CallStatisticsBucket_mosP05(ctx, field)
+	case "jitterMsP95":
+		return ec.fieldContext_CallStatisticsBucket_jitterMsP95(ctx, field)
+	case "packetLossPercent":
+		return ec.fieldContext_CallStatisticsBucket_packetLossPercent(ctx, field)
+	case "registerAttempts":
+		return ec.fieldContext_CallStatisticsBucket_registerAttempts(ctx, field)
+	case "registerFailures":
+		return ec.fieldContext_CallStatisticsBucket_registerFailures(ctx, field)
+	case "videoCalls":
+		return ec.fieldContext_CallStatisticsBucket_videoCalls(ctx, field)
+	case "conferenceCalls":
+		return ec.fieldContext_CallStatisticsBucket_conferenceCalls(ctx, field)
+	case "talkSeconds":
+		return ec.fieldContext_CallStatisticsBucket_talkSeconds(ctx, field)
+	case "reportingDevices":
+		return ec.fieldContext_CallStatisticsBucket_reportingDevices(ctx, field)
+	case "expectedDevices":
+		return ec.fieldContext_CallStatisticsBucket_expectedDevices(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallStatisticsBucket", field.Name)
+}
+
 func (ec *executionContext) childFields_CwmpFault(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "code":
@@ -4371,6 +4694,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_presenceHistory(ctx, field)
 	case "events":
 		return ec.fieldContext_Device_events(ctx, field)
+	case "callStatistics":
+		return ec.fieldContext_Device_callStatistics(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
 }
@@ -4549,6 +4874,16 @@ func (ec *executionContext) childFields_DeviceTaskPayload(ctx context.Context, f
 		return ec.fieldContext_DeviceTaskPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeviceTaskPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DimensionValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "dimension":
+		return ec.fieldContext_DimensionValue_dimension(ctx, field)
+	case "value":
+		return ec.fieldContext_DimensionValue_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DimensionValue", field.Name)
 }
 
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

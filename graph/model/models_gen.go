@@ -193,6 +193,11 @@ type DeviceTaskPayload struct {
 
 func (DeviceTaskPayload) IsMutationPayload() {}
 
+type DimensionValue struct {
+	Dimension CallDimension `json:"dimension"`
+	Value     string        `json:"value"`
+}
+
 type EventConnection struct {
 	Edges    []*EventEdge    `json:"edges"`
 	Nodes    []*types.Event  `json:"nodes"`
@@ -587,6 +592,69 @@ func (e *AccountSort) UnmarshalJSON(b []byte) error {
 }
 
 func (e AccountSort) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type CallDimension string
+
+const (
+	CallDimensionRegion          CallDimension = "REGION"
+	CallDimensionClientType      CallDimension = "CLIENT_TYPE"
+	CallDimensionSoftwareVersion CallDimension = "SOFTWARE_VERSION"
+	CallDimensionAccessNetwork   CallDimension = "ACCESS_NETWORK"
+	CallDimensionSipCause        CallDimension = "SIP_CAUSE"
+	CallDimensionDirection       CallDimension = "DIRECTION"
+)
+
+var AllCallDimension = []CallDimension{
+	CallDimensionRegion,
+	CallDimensionClientType,
+	CallDimensionSoftwareVersion,
+	CallDimensionAccessNetwork,
+	CallDimensionSipCause,
+	CallDimensionDirection,
+}
+
+func (e CallDimension) IsValid() bool {
+	switch e {
+	case CallDimensionRegion, CallDimensionClientType, CallDimensionSoftwareVersion, CallDimensionAccessNetwork, CallDimensionSipCause, CallDimensionDirection:
+		return true
+	}
+	return false
+}
+
+func (e CallDimension) String() string {
+	return string(e)
+}
+
+func (e *CallDimension) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CallDimension(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CallDimension", str)
+	}
+	return nil
+}
+
+func (e CallDimension) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CallDimension) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CallDimension) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

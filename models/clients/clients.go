@@ -22,6 +22,7 @@ import (
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
+	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
 )
@@ -57,6 +58,7 @@ type Rooms struct {
 	Packages      *packages.Room
 	Passwords     *passwords.Room
 	SMS           *sms.Room
+	Statistics    *statistics.Room
 	Tasks         *tasks.Room
 }
 
@@ -119,6 +121,9 @@ func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, 
 	}
 	if trust >= models.L1 {
 		if err := v.heard(v.as(ctx), previousCredential); err != nil {
+			return nil, err
+		}
+		if err := v.takeStatistics(v.as(ctx)); err != nil {
 			return nil, err
 		}
 	}
@@ -261,7 +266,9 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 		return err
 	}
 	before, ran := d.ReportHash, d.SoftwareVersion
-	if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
+	if v.onlyReports() {
+		devices.Lay(d, v.in)
+	} else if err := v.room.Devices.Report(ctx, d, v.in); err != nil {
 		return err
 	}
 	// Told once a report, not every heartbeat; a REGISTER tells it itself (resolutions 42).

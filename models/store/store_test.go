@@ -25,7 +25,7 @@ var nouns = []any{
 	models.Configuration{}, models.UnsupportedParameter{}, models.Credential{}, models.PasswordSalt{}, models.PasswordRequest{}, models.Lockout{},
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
-	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{},
+	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{}, models.StatisticsReport{}, models.StatisticsRefusal{}, models.FixedSetting{},
 	models.Package{}, models.DeviceDownload{}, models.TransferReport{},
 }
 

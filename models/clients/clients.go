@@ -425,41 +425,6 @@ const (
 	maxLoginSessionID = 32 // SC.LoginSessionId is string(32)
 )
 
-// Logical names of what the flows read and write themselves.
-const (
-	clientTypeName = "softClient.clientType"
-	loginSessionID = "softClient.loginSessionId"
-	logoffReason   = "softClient.logoffReason"
-	userName       = "ui.userName"
-	requestID      = "ui.requestId"
-	mdn            = "ui.mdn"
-	imsi           = "ui.imsi"
-	password       = "ui.password"
-	mode           = "auth.mode"
-	algorithm      = "auth.algorithm"
-	purpose        = "auth.purpose"
-	clientNonce    = "auth.clientNonce"
-	serverNonce    = "auth.serverNonce"
-	salt           = "auth.salt"
-	iterations     = "auth.iterations"
-	challengeTTL   = "auth.challengeTTL"
-	proof          = "auth.proof"
-	timestamp      = "auth.timestamp"
-	serverProof    = "auth.serverProof"
-	networkToken   = "auth.networkToken"
-	acsUsername    = "managementServer.username"
-	acsPassword    = "managementServer.password"
-	softwareName   = "deviceInfo.softwareVersion"
-	status         = "ui.status"
-	result         = "ui.result"
-	newPassword    = "ui.newPassword"
-	newSalt        = "auth.newSalt"
-	newIterations  = "auth.newIterations"
-	newStoredKey   = "auth.newStoredKey"
-	newServerKey   = "auth.newServerKey"
-	newVerifierMAC = "auth.newVerifierMac"
-)
-
 // malformed is Status 40 about one parameter.
 func malformed(name string) models.Outcome {
 	return models.Outcome{Result: models.ResultMalformed, Delivery: models.DeliveryFailed, Detail: name}

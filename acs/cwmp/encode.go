@@ -290,8 +290,11 @@ func (w *writer) values(list []ParameterValue) {
 			return
 		}
 		value := p.Value
-		if kind == xsdBoolean {
+		switch kind {
+		case xsdBoolean:
 			value = canonicalValue(kind, []byte(value))
+		case "xsd:base64": // TR-106 calls it so, XML Schema does not
+			kind = "xsd:base64Binary"
 		}
 		w.raw(`<ParameterValueStruct>`)
 		w.field("Name", p.Name)

@@ -177,7 +177,7 @@ func everything() []cwmp.Message {
 		{Name: "Device.A", Type: "xsd:string", Value: "a < b & c > d ]]> \"e\" 'f'\r\n\tg 软客户端 😀"},
 		{Name: "Device.B", Type: "xsd:boolean", Value: "1"},
 		{Name: "Device.C", Type: "xsd:dateTime", Value: "2012-01-10T01:30:03Z"},
-		{Name: "Device.D", Type: "xsd:base64", Value: "AAEC"},
+		{Name: "Device.D", Type: "xsd:base64Binary", Value: "AAEC"},
 		{Name: "Device.E", Type: "xsd:string", Value: "<FaultCode>9002</FaultCode>"},
 	}
 	return []cwmp.Message{

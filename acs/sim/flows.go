@@ -39,7 +39,7 @@ func (c *Client) Register(ctx context.Context, password models.Secret) (Outcome,
 // Login is GetPassword, Config.Password and Register; it ends early if the platform refuses.
 func (c *Client) Login(ctx context.Context) (Outcome, error) {
 	out, err := c.GetPassword(ctx)
-	if err != nil || out.Status != 0 {
+	if err != nil || !c.means(out.Status, models.ResultOK) {
 		return out, err
 	}
 	password, err := c.config.Password(ctx)

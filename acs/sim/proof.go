@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -133,7 +134,8 @@ func (c *Client) trusts(m *cwmp.SetParameterValues) bool {
 			c.trusted = c.serverProof != "" && subtle.ConstantTimeCompare([]byte(strings.ToLower(p.Value)), []byte(c.serverProof)) == 1
 			return c.trusted
 		case name == "ui.status":
-			matters = matters || p.Value == "0" || p.Value == "5" || p.Value == "15" // i4.md B.0
+			status, err := strconv.Atoi(p.Value) // i4.md B.0
+			matters = matters || err == nil && c.means(status, models.ResultOK, models.ResultAlreadyDone, models.ResultMustChangePassword)
 		case name == "ui.userName" || !strings.HasPrefix(name, "auth.") && !strings.HasPrefix(name, "ui."):
 			matters = true
 		}
@@ -141,25 +143,26 @@ func (c *Client) trusts(m *cwmp.SetParameterValues) bool {
 	return !matters || c.trusted || c.attempt.proof == nil
 }
 
-// The results of i4.md B.0 that the client acts on by itself.
-const (
-	resultOK, resultAlreadyDone                              = 0, 5
-	resultAuthFailed, resultLocked, resultReauth, resultShut = 1, 11, 12, 34
-	resultClockSkew                                          = 14
-)
+// means tells whether a status is the number that the profile has for one of these results.
+func (c *Client) means(status int, results ...models.Result) bool {
+	return slices.ContainsFunc(results, func(r models.Result) bool {
+		number, err := c.profile.Status(r)
+		return err == nil && number == status
+	})
+}
 
 // learn takes what a session has taught: the password that holds now or holds no longer (i4.md B.5, C.6), and the platform's clock.
 func (c *Client) learn(out Outcome) {
-	switch out.Status {
-	case resultOK, resultAlreadyDone:
+	switch {
+	case c.means(out.Status, models.ResultOK, models.ResultAlreadyDone):
 		if p := c.attempt.proof; p != nil && c.trusted && p.purpose != models.ToRegisterMobile {
 			if c.remembered = p.password; p.fresh != "" {
 				c.remembered = p.fresh
 			}
 		}
-	case resultAuthFailed, resultLocked, resultReauth, resultShut:
+	case c.means(out.Status, models.ResultAuthFailed, models.ResultLocked, models.ResultReauthRequired, models.ResultClosed):
 		c.remembered, c.keys, c.keysFor = "", models.ProofKeys{}, ""
-	case resultClockSkew:
+	case c.means(out.Status, models.ResultClockSkew):
 		if t, ok := cwmp.ParseTime(out.ServerTime, nil); ok {
 			c.offset = t.Sub(c.clock())
 		}

@@ -29,7 +29,7 @@ func withKeys(t *testing.T, c *Config, kids ...string) (p *platform, stop func()
 	}
 	// The next one listens where clients expect this one.
 	c.North.Addr, c.South.Addr = a.northAddr.Addr().String(), a.southAddr.Addr().String()
-	p = &platform{t: t, app: a, north: "http://" + c.North.Addr, south: "http://" + c.South.Addr + "/acs", sms: strings.TrimPrefix(c.SMS.Reveal(), "file:")}
+	p = &platform{t: t, app: a, north: "http://" + c.North.Addr, south: "http://" + c.South.Addr + "/acs", sms: strings.TrimPrefix(c.SMS.Reveal(), "file:"), tap: newWiretap(t)}
 	p.token = p.accessToken("bss", "a-secret-for-the-tests")
 	return p, func() {
 		t.Helper()

@@ -236,7 +236,7 @@ func clocked(t *testing.T, change func(*Config), f func(t *testing.T, p *platfor
 					t.Error(err)
 				}
 			})
-			p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs"}
+			p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs", tap: newWiretap(t)}
 			p.token = p.accessToken("bss", "a-secret-for-the-tests")
 			f(t, p, clock)
 		})

@@ -32,7 +32,8 @@ type platform struct {
 	south  string
 	portal string // URL of the token portal
 	token  string
-	sms    string // the file that SMS are appended to
+	sms    string   // the file that SMS are appended to
+	tap    *wiretap // what its clients sent and got
 }
 
 // eachPlatform runs f on both databases.
@@ -101,7 +102,7 @@ func startPlatform(t *testing.T, c Config) *platform {
 	})
 	p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs",
 		portal: "http://" + a.portalAddr.Addr().String() + server.PortalPath,
-		sms:    strings.TrimPrefix(c.SMS.Reveal(), "file:")}
+		sms:    strings.TrimPrefix(c.SMS.Reveal(), "file:"), tap: newWiretap(t)}
 	p.token = p.accessToken("bss", "a-secret-for-the-tests")
 	return p
 }
@@ -270,6 +271,7 @@ func (p *platform) client(msisdn string, change func(*sim.Config)) *sim.Client {
 	if change != nil {
 		change(&c)
 	}
+	c.HTTP = p.tap.on(c.HTTP)
 	// The observer is set later, by observe; the client keeps asking for it.
 	watch := new(atomic.Pointer[func(sim.Exchange) error])
 	c.OnExchange = func(e sim.Exchange) error {

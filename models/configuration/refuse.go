@@ -96,7 +96,7 @@ func (r *Room) nameOf(offence models.ParameterFault) string {
 // untype lets a vendor's parameter travel as a string: firmware disagrees about their types (i4.md D.3.4). It reports false for all others.
 func (r *Room) untype(delivery *Delivery, name string) bool {
 	p, known := r.parameter(name)
-	if !known || p.Type == "xsd:string" || !strings.Contains(r.config.Path(name), ".X_CT-COM_") {
+	if !known || p.Type == "xsd:string" || !strings.Contains(r.config.Path(name), ".X_") {
 		return false
 	}
 	i := slices.IndexFunc(delivery.Values, func(v models.Value) bool { return v.Name == name })

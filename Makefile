@@ -27,6 +27,7 @@ web-client/node_modules/.stamp: web-client/package.json web-client/package-lock.
 web-client/dist/index.html: web-client/node_modules/.stamp $(WEB)
 	cd web-client && npm run --silent codegen -- --check && npm run --silent build -- --logLevel warn
 
+# Most tests wait for the database more than they compute, so there are more of them at a time than processors.
 test: ## install what the tests need (MariaDB, Chromium, npm, xmllint) and run every test with the race detector
 	@./.ci/need mariadbd mariadb-server
 	@./.ci/need gcc gcc
@@ -35,7 +36,7 @@ test: ## install what the tests need (MariaDB, Chromium, npm, xmllint) and run e
 	@./.ci/need xmllint libxml2-utils
 	@$(MAKE) --no-print-directory web
 	cd web-client && npm run --silent check
-	CGO_ENABLED=1 go test -race -timeout 15m ./...
+	CGO_ENABLED=1 go test -race -timeout 15m -p 3 -parallel 4 ./...
 
 soak: ## run what takes long: 50 crashes under traffic on both databases, the fuzz targets for ten minutes
 	@./.ci/need mariadbd mariadb-server

@@ -279,7 +279,7 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 			return err
 		}
 	}
-	if boot || v.in.Has(models.EventMDownload) || d.SoftwareVersion != ran {
+	if boot || v.in.Has(models.EventMDownload) || d.SoftwareVersion != ran && !v.onlyReports() {
 		if err := v.room.Tasks.Appeared(ctx, d, v.in); err != nil {
 			return err
 		}

@@ -110,8 +110,14 @@ async function resolvesConflict() {
 /** A customer who did not pay, paid, and has forgotten the password. */
 async function caresForCustomer() {
   const dialogue = page.getByRole("dialog");
-  const act = async (name, fill = () => {}) => {
+  // A click while the dialogue still grows may miss what it is meant for.
+  const opens = async (name) => {
     await button(name).click();
+    await dialogue.waitFor();
+    await page.waitForFunction(() => document.querySelector(".ant-zoom-appear, .ant-zoom-enter") === null);
+  };
+  const act = async (name, fill = () => {}) => {
+    await opens(name);
     await fill();
     await dialogue.getByRole("button", { name }).click();
     await dialogue.waitFor({ state: "hidden" });
@@ -135,7 +141,7 @@ async function caresForCustomer() {
   await page.locator("tr", { hasText: "登录密码" }).getByText("已送达").waitFor();
   await page.getByText("client.reauth_required").waitFor();
   await picture("care");
-  await button("销户").click();
+  await opens("销户");
   await dialogue.getByLabel("请输入外部编号").fill("e2e-2");
   await dialogue.getByRole("button", { name: "销户" }).click();
   await dialogue.getByText("与此账户的外部编号或号码不一致").waitFor(); // closing is never one click

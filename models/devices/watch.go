@@ -186,21 +186,16 @@ func (r *Room) freeze(ctx context.Context, b *models.Beat, now models.Time) (hol
 	if mass == !b.FrozenAt.IsZero() {
 		return r.frozen(*b, now), nil
 	}
-	e := models.Event{Type: models.AlarmRaised, Subject: models.Platform, Payload: models.DocOf(map[string]any{
-		"code": "presence.mass_expiry_suspected", "due": due, "watched": watched, "percent": r.guard.Percent,
-	})}
-	at := now
+	at, fields := now, map[string]any{"due": due, "watched": watched, "percent": r.guard.Percent}
 	if !mass {
-		at, e.Type, e.Payload = 0, models.AlarmCleared, models.DocOf(map[string]any{
-			"code": "presence.mass_expiry_suspected", "due": due, "frozenSeconds": int64(min(now.Sub(b.FrozenAt), r.guard.Freeze).Seconds()),
-		})
+		at, fields = 0, map[string]any{"due": due, "frozenSeconds": int64(min(now.Sub(b.FrozenAt), r.guard.Freeze).Seconds())}
 	}
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
 		done := tx.DB.Model(&models.Beat{}).Where("name = ? AND frozen_at = ?", beatName, b.FrozenAt).Update("frozen_at", at)
 		if done.Error != nil || done.RowsAffected == 0 { // another replica tells it
 			return done.Error
 		}
-		return events.Append(tx, e)
+		return events.Alarm(tx, mass, "presence.mass_expiry_suspected", fields)
 	})
 	if err != nil {
 		return false, fmt.Errorf("guard against mass expiry: %w", err)

@@ -9,6 +9,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"gorm.io/gorm"
 
@@ -177,4 +178,15 @@ func (f Filter) apply(q *gorm.DB) *gorm.DB {
 		q = q.Where("region IN ?", f.Regions)
 	}
 	return q
+}
+
+// Alarm appends ALARM_RAISED, or ALARM_CLEARED if on is false, about the platform itself (resolutions 40). fields go beside the code; nil is none.
+func Alarm(tx *store.Tx, on bool, code string, fields map[string]any) error {
+	kind := models.AlarmCleared
+	if on {
+		kind = models.AlarmRaised
+	}
+	payload := map[string]any{"code": code}
+	maps.Copy(payload, fields)
+	return Append(tx, models.Event{Type: kind, Subject: models.Platform, Payload: models.DocOf(payload)})
 }

@@ -66,14 +66,8 @@ func (r *Room) setAlarm(ctx context.Context, on bool) {
 	if on == r.alarm.raised {
 		return
 	}
-	kind := models.AlarmCleared
-	if on {
-		kind = models.AlarmRaised
-	}
 	err := r.store.InTx(ctx, func(tx *store.Tx) error {
-		return events.Append(tx, models.Event{Type: kind, Subject: models.Platform, Payload: models.DocOf(map[string]any{
-			"code": "security.rate", "threshold": len(r.alarm.times), "seconds": int(alarmTime.Seconds()),
-		})})
+		return events.Alarm(tx, on, "security.rate", map[string]any{"threshold": len(r.alarm.times), "seconds": int(alarmTime.Seconds())})
 	})
 	if err != nil { // the next look tries again
 		slog.ErrorContext(ctx, "tell of many wrong proofs", "error", err)

@@ -33,13 +33,7 @@ func (o *outbox) setAlarm(ctx context.Context, on bool) error {
 	if on == o.alarm.raised {
 		return nil
 	}
-	kind := models.AlarmCleared
-	if on {
-		kind = models.AlarmRaised
-	}
-	err := o.store.InTx(ctx, func(tx *store.Tx) error {
-		return events.Append(tx, models.Event{Type: kind, Subject: models.Platform, Payload: models.DocOf(map[string]any{"code": "sms.unavailable"})})
-	})
+	err := o.store.InTx(ctx, func(tx *store.Tx) error { return events.Alarm(tx, on, "sms.unavailable", nil) })
 	if err == nil {
 		o.alarm.raised = on
 	}

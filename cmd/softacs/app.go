@@ -112,11 +112,14 @@ func loadProfile(c Config) (*i4.Profile, error) {
 	return profile, nil
 }
 
+// passwordCost is what the passwords of operators cost: the room's own defaults, which only the tests of this package undercut.
+var passwordCost operators.Config
+
 // build makes every room and both doors, and returns that of the north.
 func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, error) {
 	c, s := a.config, a.store
 	a.log = events.New(s, a.clock)
-	operatorRoom := operators.New(s, a.clock, operators.Config{})
+	operatorRoom := operators.New(s, a.clock, passwordCost)
 	if err := bootstrap(ctx, operatorRoom, c); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (r *auditEntryResolver) ID(ctx context.Context, obj *models.AuditEntry) (*m
 }
 
 func (r *auditEntryResolver) Actor(ctx context.Context, obj *models.AuditEntry) (types.Actor, error) {
-	return actorOf(ctx, obj.ActorKind, obj.ActorID, obj.ActorName)
+	return whoDid(ctx, obj)
 }
 
 func (r *auditEntryResolver) SubjectID(ctx context.Context, obj *models.AuditEntry) (*models.Subject, error) {

@@ -128,5 +128,13 @@ func auditConnection(ctx context.Context, items []models.AuditEntry, cursors []s
 	return c
 }
 
+// whoDid is who did it; nobody is known of an attempt to sign in that failed.
+func whoDid(ctx context.Context, e *models.AuditEntry) (types.Actor, error) {
+	if by, err := actorOf(ctx, e.ActorKind, e.ActorID, e.ActorName); by != nil || err != nil {
+		return by, err
+	}
+	return &model.SystemActor{Component: "anonymous"}, nil
+}
+
 // kindOfActor is the row that an actor is.
 var kindOfActor = map[models.ActorKind]models.Kind{models.OperatorActor: models.KindOperator, models.APIClientActor: models.KindAPIClient}

@@ -160,7 +160,7 @@ func (h *house) fill(account models.ID, n int) {
 			rows[i] = models.Event{ID: models.NewID(), Type: models.DeviceReachabilityChanged, OccurredAt: at, Subject: models.Subject{Kind: models.KindAccount, ID: account}, AccountID: account,
 				Region: "north", Payload: models.DocOf(map[string]any{"code": "client.online"}), DeviceID: models.NewID()}
 			sequence := int64(1_000_000 + i)
-			deeds[i] = models.AuditEntry{Sequence: &sequence, ID: models.NewID(), At: at, Action: "look", Subject: models.Subject{Kind: models.KindAccount, ID: account}, Outcome: models.AuditDisclosed}
+			deeds[i] = models.AuditEntry{Sequence: &sequence, ID: models.NewID(), At: at, ActorKind: models.SystemActor, ActorName: "test", Action: "look", Subject: models.Subject{Kind: models.KindAccount, ID: account}, Outcome: models.AuditDisclosed}
 		}
 		if err := tx.DB.CreateInBatches(&rows, 500).Error; err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 type HistoryFilter struct {
 	// Types of events; none: no events.
 	Types []models.EventType
-	// Deeds: what people and programs did to the account, from the audit log.
+	// Deeds: what people and programs, not devices, did to the account, from the audit log.
 	Deeds bool
 	// From is inclusive, To is not; zero: open.
 	From, To models.Time
@@ -115,7 +115,8 @@ func (l *Log) History(ctx context.Context, a *models.Account, f HistoryFilter, f
 		branches = append(branches, branch{table: tableEvents, at: "occurred_at", where: "account_id = ? AND type = ?", args: []any{a.ID, t}})
 	}
 	if f.Deeds {
-		branches = append(branches, branch{table: tableAudit, at: "at", where: "subject_id = ? AND outcome = ?", args: []any{a.ID, models.AuditSuccess}})
+		branches = append(branches, branch{table: tableAudit, at: "at", where: "subject_id = ? AND outcome = ? AND actor_kind <> ?",
+			args: []any{a.ID, models.AuditSuccess, models.DeviceActor}}) // what a device did is in its events
 	}
 	err = l.store.View(ctx, func(tx *store.Tx) error {
 		lines, err := newest(tx, branches, p, first+1)

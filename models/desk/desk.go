@@ -1,6 +1,6 @@
 // Package desk answers what a care desk asks when a customer calls: who it is that the caller means, how the account is, and what happened to it.
 //
-// It owns no table and changes nothing but by sending a notice: it reads what other rooms wrote, in statements whose number does not depend on how much there is. It owns
+// It owns no table and changes nothing: it reads what other rooms wrote, in statements whose number does not depend on how much there is. It owns
 // the table of conditions of an account's health and the words for what happened, in Chinese and English. It refuses to know GraphQL, and how
 // anything that it tells of came about.
 package desk

@@ -20,7 +20,7 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles family }
+	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles, webhooks family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
@@ -31,6 +31,7 @@ type request struct {
 	operators      *loader[*models.Operator]
 	clients        *loader[*models.APIClient]
 	roles          *loader[*models.Role]
+	webhooks       *loader[*models.Webhook]
 	passwords      *loader[passwords.State]
 	suspensions    *loader[[]*models.Suspension]
 	owing          *loader[bool]
@@ -69,6 +70,7 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.operators = newLoader(&f.operators, s.Operators.OperatorsByID)
 	r.clients = newLoader(&f.clients, s.Operators.APIClientsByID)
 	r.roles = newLoader(&f.roles, s.Operators.RolesByID)
+	r.webhooks = newLoader(&f.webhooks, s.Webhooks.ByIDs)
 	r.passwords = newLoader(&f.accounts, s.Passwords.States)
 	r.suspensions = newLoader(&f.accounts, s.Accounts.Suspensions)
 	r.owing = newLoader(&f.accounts, s.Accounts.OwingProof)

@@ -25,6 +25,8 @@ import (
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/webhooks"
+	outbound "github.com/softacs/softacs/outbound/webhooks"
 )
 
 const (
@@ -83,6 +85,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Sms:           sms.New(s, clock, nil),
 		Statistics:    statistics.New(s, clock, statistics.Config{}),
 		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
+		Webhooks:      webhooks.New(s, clock, h.log, people, outbound.New(outbound.Config{Lab: lab}), webhooks.Config{Lab: lab}),
 		Events:        h.log,
 		Clock:         clock,
 		TokenSeeds:    [][32]byte{{1}, {2}},

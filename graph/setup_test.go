@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/softacs/softacs/docs/events/eventstest"
 	"github.com/softacs/softacs/graph"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
@@ -98,6 +99,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { eventstest.Check(context.WithoutCancel(t.Context()), t, s, true) })
 	h.bss = h.token("bss", clientSecret)
 	return h
 }

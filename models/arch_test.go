@@ -39,6 +39,8 @@ var allowed = map[string][]string{
 	"graph/model":            {"graph/types", "models/…"},
 	"graph/types":            {"models/…"},
 	"graph/transport":        {"models"},
+	"docs/events":            {},
+	"docs/events/eventstest": {"docs/events", "models", "models/store"},
 	"outbound/labsms":        {"models", "models/sms"},
 	"outbound/smpp":          {"models", "models/sms"},
 	"outbound/smpp/smpptest": {"models", "outbound/smpp"},

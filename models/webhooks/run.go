@@ -21,7 +21,7 @@ const (
 	// pollEvery finds what another replica left behind and what is due again.
 	pollEvery = time.Second
 	// lease is how long a webhook belongs to whoever claimed it last or renewed the claim.
-	lease      = 30 * time.Second
+	lease      = 15 * time.Second
 	renewEvery = lease / 3
 )
 

@@ -269,7 +269,7 @@ func TestOverslept(t *testing.T) {
 			}
 			fence := awake.row(id).Fence
 			awake.run()
-			quick.Advance(29 * time.Second)
+			quick.Advance(14 * time.Second)
 			if w := awake.row(id); w.Fence != fence {
 				t.Fatal("two deliver at a time")
 			}

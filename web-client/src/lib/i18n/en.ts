@@ -343,6 +343,6 @@ export const en: Dictionary = {
     "security.network_id_failed": "Network identification failed", "security.imsi_mismatch": "IMSI differs", "security.sim_changed": "SIM changed",
     "security.register_refused": "Registration refused", "security.device_conflict": "Too many devices", "security.client_type_mismatch": "Client type differs",
     "security.identity_mismatch": "Device identity differs", "sms.unavailable": "No SMS can be sent", "security.rate": "Rate of wrong proofs",
-    "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected",
+    "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected", "webhook.given_up": "Webhook given up",
   },
 };

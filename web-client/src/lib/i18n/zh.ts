@@ -341,7 +341,7 @@ export const zh = {
     "security.foreign_number": "号码与绑定账户不符", "security.network_id_failed": "网络号码识别失败", "security.imsi_mismatch": "IMSI 不一致",
     "security.sim_changed": "SIM 卡已更换", "security.register_refused": "终端登记被拒绝", "security.device_conflict": "超过终端数限制",
     "security.client_type_mismatch": "终端类型不一致", "security.identity_mismatch": "终端标识不一致", "sms.unavailable": "短信无法发送", "security.rate": "错误认证过多",
-    "presence.mass_expiry_suspected": "疑似大面积离线",
+    "presence.mass_expiry_suspected": "疑似大面积离线", "webhook.given_up": "Webhook 已停止推送",
   },
 };
 

@@ -1,4 +1,4 @@
-import { ApiOutlined, DesktopOutlined, LogoutOutlined, TeamOutlined } from "@ant-design/icons";
+import { ApiOutlined, DesktopOutlined, ExportOutlined, LogoutOutlined, TeamOutlined } from "@ant-design/icons";
 import { Button, Result } from "antd";
 import { lazy, Suspense, useEffect, useRef } from "react";
 import type { ReactNode } from "react";
@@ -15,11 +15,13 @@ const AccountDetail = lazy(() => import("../features/accounts/AccountDetail"));
 const DeviceList = lazy(() => import("../features/devices/DeviceList"));
 const DeviceDetail = lazy(() => import("../features/devices/DeviceDetail"));
 const LiveEvents = lazy(() => import("../features/events/LiveEvents"));
+const Webhooks = lazy(() => import("../features/webhooks/Webhooks"));
 
 const places = [
   { path: "/accounts", need: "ACCOUNT_READ", word: "accounts", icon: <TeamOutlined aria-hidden /> },
   { path: "/devices", need: "DEVICE_READ", word: "devices", icon: <DesktopOutlined aria-hidden /> },
   { path: "/events", need: "EVENT_READ", word: "events", icon: <ApiOutlined aria-hidden /> },
+  { path: "/webhooks", need: "WEBHOOK_ADMIN", word: "webhooks", icon: <ExportOutlined aria-hidden /> },
 ] as const satisfies ReadonlyArray<{ path: string; need: Permission; word: string; icon: ReactNode }>;
 
 /** What stands around every page: where one is, where one can go, who one is. */
@@ -59,6 +61,7 @@ export function Shell({ name }: { readonly name: string }) {
             <Route path="/devices"><Guard need="DEVICE_READ"><DeviceList /></Guard></Route>
             <Route path="/devices/:id">{({ id }) => <Guard need="DEVICE_READ"><DeviceDetail key={id} id={id} /></Guard>}</Route>
             <Route path="/events"><Guard need="EVENT_READ"><LiveEvents /></Guard></Route>
+            <Route path="/webhooks"><Guard need="WEBHOOK_ADMIN"><Webhooks /></Guard></Route>
             <Route><Missing /></Route>
           </Switch>
         </Suspense>

@@ -12,7 +12,7 @@ import (
 // missing, and without the repeats everything is in order.
 func TestWebhookCrash(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			v := newVictim(t, labConfig(t, database(t), nil))

@@ -245,7 +245,7 @@ func TestBackOffAndGiveUp(t *testing.T) {
 // One of several replicas delivers. One that stops in the middle and wakes up after its lease writes nothing.
 func TestOverslept(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			url := database(t)

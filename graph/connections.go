@@ -125,6 +125,24 @@ func packageConnection(ctx context.Context, items []models.Package, cursors []st
 	return c
 }
 
+func deliveryConnection(items []models.WebhookDelivery, cursors []string, next, previous bool) *model.WebhookDeliveryConnection {
+	deliveries := make([]model.WebhookDelivery, len(items))
+	for i, d := range items {
+		deliveries[i] = model.WebhookDelivery{
+			ID: models.Subject{Kind: models.KindWebhookDelivery, ID: d.ID}, Cursor: d.Cursor, Events: d.Events, Attempt: int(d.Attempt),
+			Error: optional(d.Error), At: d.At,
+		}
+		if d.StatusCode > 0 {
+			deliveries[i].StatusCode = &d.StatusCode
+		}
+	}
+	c := &model.WebhookDeliveryConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(deliveries, cursors, func(cursor string, node *model.WebhookDelivery) *model.WebhookDeliveryEdge {
+		return &model.WebhookDeliveryEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}
+
 func smsConnection(items []models.SmsMessage, cursors []string, next, previous bool) *model.SmsMessageConnection {
 	c := &model.SmsMessageConnection{PageInfo: pageInfo(cursors, next, previous)}
 	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.SmsMessage) *model.SmsMessageEdge {

@@ -7,13 +7,13 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/softacs/softacs/graph/model"
-	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/webhooks"
 )
 
 // pointsPerMinute is what an API client may spend; nothing counts it yet.
@@ -265,6 +265,47 @@ func packageAction(in model.TargetActionInput) packages.ActionInput {
 	}
 }
 
+// webhookFilter reads the filter of saveWebhook, whose types stand beside it.
+func webhookFilter(o graphql.Omittable[*model.EventFilter]) (*models.WebhookFilter, error) {
+	f, set := o.ValueOK()
+	if !set {
+		return nil, nil
+	}
+	if f == nil {
+		return &models.WebhookFilter{}, nil
+	}
+	if len(f.Types.Value()) > 0 {
+		return nil, models.E(models.Invalid, "types stand beside the filter", "input", "filter", "types")
+	}
+	filter := &models.WebhookFilter{
+		ClientTypes: f.ClientTypes.Value(), Accounts: idsOf(models.KindAccount, f.AccountIds.Value()), Devices: idsOf(models.KindDevice, f.DeviceIds.Value()),
+		Regions: f.Regions.Value(),
+	}
+	for _, s := range f.SubjectIds.Value() {
+		filter.Subjects = append(filter.Subjects, *s)
+	}
+	return filter, nil
+}
+
+func (s *server) saveWebhook(ctx context.Context, id models.ID, in model.SaveWebhookInput) (*models.Webhook, error) {
+	filter, err := webhookFilter(in.Filter)
+	if err != nil {
+		return nil, err
+	}
+	return s.Webhooks.Save(ctx, webhooks.SaveInput{
+		ID: id, ExpectedVersion: version(in.ExpectedVersion), URL: in.URL, Types: in.Types, Enabled: in.Enabled, Secret: models.Secret(given(in.Secret)),
+		Filter: filter, From: in.From.Value(),
+	})
+}
+
+func subjects(kind models.Kind, ids []models.ID) []*models.Subject {
+	list := make([]*models.Subject, len(ids))
+	for i, id := range ids {
+		list[i] = &models.Subject{Kind: kind, ID: id}
+	}
+	return list
+}
+
 // shownRequest is a task's request with the global id of its package.
 func shownRequest(request models.TaskRequest) (any, error) {
 	if request.PackageID.IsZero() {
@@ -273,5 +314,5 @@ func shownRequest(request models.TaskRequest) (any, error) {
 	return struct {
 		models.TaskRequest
 		PackageID string `json:"packageId"`
-	}{request, types.FormatID(models.Subject{Kind: models.KindPackage, ID: request.PackageID})}, nil
+	}{request, models.Subject{Kind: models.KindPackage, ID: request.PackageID}.GlobalID()}, nil
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/webhooks"
 )
 
 //go:generate go tool gqlgen generate
@@ -52,6 +53,7 @@ type Config struct {
 	Sms           *sms.Room
 	Statistics    *statistics.Room
 	Tasks         *tasks.Room
+	Webhooks      *webhooks.Room
 	Events        *events.Log
 	Clock         models.Clock
 	// TokenSeeds are Ed25519 seeds derived from each secret key: the first signs access tokens, all verify them.

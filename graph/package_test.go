@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 )
 
@@ -59,7 +58,7 @@ func TestPackages(t *testing.T) {
 		if code := act("retirePackage", map[string]any{"expectedVersion": 1}); code != string(models.VersionConflict) {
 			h.Errorf("a stale version: %v", code)
 		}
-		if code := act("retirePackage", map[string]any{"id": types.FormatID(models.Subject{Kind: models.KindDevice, ID: models.NewID()})}); code != string(models.NotFound) {
+		if code := act("retirePackage", map[string]any{"id": models.Subject{Kind: models.KindDevice, ID: models.NewID()}.GlobalID()}); code != string(models.NotFound) {
 			h.Errorf("another kind: %v", code)
 		}
 		read := h.must(h.bss, `query($id: ID!) { node(id: $id) { ... on Package { name models size sha256 minFromVersion releaseNotes signature signatureValid

@@ -12,13 +12,13 @@ import (
 
 // builtIn is resolutions 69, as far as a field that is served needs a permission of it.
 var builtIn = map[string]string{
-	"bss":        "ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE PII_READ SECRET_READ DEVICE_READ EVENT_READ",
+	"bss":        "ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE PII_READ SECRET_READ DEVICE_READ EVENT_READ WEBHOOK_ADMIN",
 	"care":       "ACCOUNT_READ ACCOUNT_CARE DEVICE_READ EVENT_READ",
 	"care-lead":  "ACCOUNT_READ ACCOUNT_CARE PII_READ DEVICE_READ DEVICE_WRITE EVENT_READ",
 	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ PACKAGE_WRITE UPGRADE_READ",
 	"security":   "OPERATOR_ADMIN",
 	"auditor":    "AUDIT_READ EVENT_READ",
-	"admin":      "AUDIT_READ PII_READ ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN PACKAGE_WRITE UPGRADE_READ",
+	"admin":      "AUDIT_READ PII_READ ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN PACKAGE_WRITE UPGRADE_READ WEBHOOK_ADMIN",
 }
 
 const (
@@ -53,6 +53,9 @@ var operations = map[string]string{
 	`{ roles { __typename } }`:                                                                          "OPERATOR_ADMIN",
 	`{ apiClients { __typename } }`:                                                                     "OPERATOR_ADMIN",
 	`{ viewer { actor { ... on ApiClient { enabled } } } }`:                                             "OPERATOR_ADMIN",
+	`{ webhooks { __typename } }`:                                                                       "WEBHOOK_ADMIN",
+	`mutation { saveWebhook(input: {url: "", types: []}) { replayed } }`:                                "WEBHOOK_ADMIN",
+	`mutation { rewindWebhook(input: {id: "eA", cursor: ""}) { replayed } }`:                            "WEBHOOK_ADMIN",
 	`mutation { provisionAccount(input: {idempotencyKey: "", externalId: "", msisdn: "+862162345678"}) { replayed } }`:                                          "ACCOUNT_WRITE",
 	`mutation { modifyAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                                  "ACCOUNT_WRITE",
 	`mutation { activateAccount(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                                "ACCOUNT_WRITE",

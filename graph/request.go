@@ -21,7 +21,7 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles, audited family }
+	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles, audited, webhooks family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
@@ -34,6 +34,7 @@ type request struct {
 	roles          *loader[*models.Role]
 	audited        *loader[*models.AuditEntry]
 	health         *loader[*desk.Health]
+	webhooks       *loader[*models.Webhook]
 	passwords      *loader[passwords.State]
 	suspensions    *loader[[]*models.Suspension]
 	owing          *loader[bool]
@@ -74,6 +75,7 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.roles = newLoader(&f.roles, s.Operators.RolesByID)
 	r.audited = newLoader(&f.audited, s.Events.AuditByIDs)
 	r.health = newLoader(&f.accounts, s.health(r))
+	r.webhooks = newLoader(&f.webhooks, s.Webhooks.ByIDs)
 	r.passwords = newLoader(&f.accounts, s.Passwords.States)
 	r.suspensions = newLoader(&f.accounts, s.Accounts.Suspensions)
 	r.owing = newLoader(&f.accounts, s.Accounts.OwingProof)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/softacs/softacs/docs/events/eventstest"
 	"github.com/softacs/softacs/graph"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
@@ -26,6 +27,8 @@ import (
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/webhooks"
+	outbound "github.com/softacs/softacs/outbound/webhooks"
 )
 
 const (
@@ -88,6 +91,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Sms:        sms.New(s, clock, nil),
 		Statistics: statistics.New(s, clock, statistics.Config{}),
 		Tasks:      tasks.New(s, clock, tasks.Config{Packages: keepers}),
+		Webhooks:   webhooks.New(s, clock, h.log, people, outbound.New(outbound.Config{Lab: lab}), webhooks.Config{Lab: lab}),
 		Events:     h.log,
 		Clock:      clock,
 		TokenSeeds: [][32]byte{{1}, {2}},
@@ -100,6 +104,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { eventstest.Check(context.WithoutCancel(t.Context()), t, s, true) })
 	h.bss = h.token("bss", clientSecret)
 	return h
 }

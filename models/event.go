@@ -1,5 +1,10 @@
 package models
 
+import (
+	"encoding/base64"
+	"maps"
+)
+
 // Kind is what a global id names; it is the first part of a GraphQL ID.
 type Kind string
 
@@ -16,6 +21,9 @@ const (
 	KindAPIClient  Kind = "ApiClient"
 	KindEvent      Kind = "Event"
 	KindPackage    Kind = "Package"
+	KindWebhook    Kind = "Webhook"
+	// KindWebhookDelivery names what is no node.
+	KindWebhookDelivery Kind = "WebhookDelivery"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )
@@ -24,6 +32,11 @@ const (
 type Subject struct {
 	Kind Kind `gorm:"column:subject_kind"`
 	ID   ID   `gorm:"column:subject_id"`
+}
+
+// GlobalID is the opaque text that names the row to everybody outside: base64url of its kind, a colon and its 16 bytes.
+func (s Subject) GlobalID() string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte(s.Kind+":"), s.ID[:]...))
 }
 
 // Platform is the constant subject of events about the platform itself.
@@ -75,6 +88,25 @@ type Event struct {
 	OnBehalfOf        string
 	RequestID         string
 }
+
+// payloadKinds are the members of payloads that name rows by their ids.
+var payloadKinds = map[string]Kind{"account": KindAccount, "device": KindDevice, "webhook": KindWebhook}
+
+// PublicPayload is the payload as everybody outside sees it: ids in it are global ids, as everywhere in the API.
+func (e *Event) PublicPayload() map[string]any {
+	payload := maps.Clone(e.Payload.V)
+	for name, kind := range payloadKinds {
+		if text, ok := payload[name].(string); ok {
+			if id, err := ParseID(text); err == nil {
+				payload[name] = Subject{Kind: kind, ID: id}.GlobalID()
+			}
+		}
+	}
+	return payload
+}
+
+// PayloadVersion is the version of the payloads' JSON Schemas (docs/events).
+const PayloadVersion = 1
 
 // AuditOutcome is how an audited action ended.
 type AuditOutcome string

@@ -77,9 +77,12 @@ func (cmd benchCommand) Run(ctx context.Context) (err error) {
 		if len(cmd.Only) > 0 && !slices.Contains(cmd.Only, s.name) {
 			continue
 		}
-		if s.name == eventScenario {
+		switch s.name {
+		case eventScenario:
 			err = b.events(ctx)
-		} else {
+		case webhookScenario:
+			err = b.webhooks(ctx)
+		default:
 			err = b.measure(ctx, s)
 		}
 		if err != nil {

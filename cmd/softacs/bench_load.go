@@ -25,6 +25,7 @@ type loadRequest struct {
 	Scenario          string
 	Prepare           bool    // make ready what each client does once
 	Subscribe, Events int     // open so many subscriptions, make so many events
+	Hook              bool    // receive what a webhook delivers
 	Floor             string  // URL of the floor; empty: the platform
 	Seconds           float64 // 0: what was prepared, once
 	Workers           int
@@ -38,6 +39,7 @@ type loadSetup struct {
 type loadAnswer struct {
 	Latencies   []time.Duration
 	Transcripts map[string]transcript // of the setup
+	Hooked      hooked
 }
 
 // load is its state.
@@ -85,6 +87,8 @@ func (benchLoadCommand) Run(ctx context.Context) error {
 			return loadAnswer{}, l.subscribe(ctx, q.Subscribe)
 		case q.Events > 0:
 			return l.tell(ctx, q.Events, l.subscribers)
+		case q.Hook:
+			return l.hook(ctx)
 		case q.Prepare:
 			return loadAnswer{}, l.giveTasks(ctx)
 		case q.Floor != "":

@@ -28,7 +28,10 @@ type scenario struct {
 	once     func(ctx context.Context, l *load) error
 }
 
-const eventScenario = "event"
+const (
+	eventScenario   = "event"
+	webhookScenario = "webhook"
+)
 
 var scenarios = []scenario{
 	{
@@ -89,6 +92,10 @@ var scenarios = []scenario{
 	{
 		name: eventScenario, unit: "event",
 		what: "one change heard by every subscriber of eventStream",
+	},
+	{
+		name: webhookScenario, unit: "event",
+		what: "saveWebhook from the start of the log, until the receiver has the last event", floor: "is bare HTTP posts of the same bodies to the same receiver",
 	},
 }
 

@@ -19,6 +19,7 @@ type result struct {
 	platform, floor []half
 	memory          int64 // resident in the platform afterwards
 	events          *eventResult
+	hooks           *hookResult
 }
 
 // median of what f says of each.
@@ -47,12 +48,12 @@ func (b *benchRun) table(now time.Time) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s, %s: %s, %d CPUs, Linux %s, %s; database %s. %d pairs of %g s, %d at a time, %d clients, %d devices.\n\n", now.Format("2006-01-02"),
 		runtime.Version(), processor(), runtime.NumCPU(), kernel(), runtime.GOARCH, b.database.name, b.Pairs, b.Seconds, b.Workers, b.Clients, max(b.Devices, b.Clients))
-	if slices.ContainsFunc(b.results, func(r result) bool { return r.events == nil }) {
+	if slices.ContainsFunc(b.results, func(r result) bool { return r.platform != nil }) {
 		t.WriteString("| Scenario | per | server CPU | floor CPU | × floor | with database | × floor | statements | allocations | p50 | p99 | resident |\n")
 		t.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	}
 	for _, r := range b.results {
-		if r.events != nil {
+		if r.platform == nil {
 			continue
 		}
 		server, all := r.ratios()
@@ -76,6 +77,9 @@ func (b *benchRun) table(now time.Time) string {
 	for _, r := range b.results {
 		if r.events != nil {
 			fmt.Fprintf(&t, "\n%s\n", r.events)
+		}
+		if r.hooks != nil {
+			fmt.Fprintf(&t, "\n%s\n", r.hooks)
 		}
 	}
 	t.WriteString("\nWhat is done:\n\n")

@@ -85,6 +85,7 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.presence(out)
 	s.shortMessages(out)
 	s.callStatistics(out)
+	s.webhookDeliveries(out)
 	s.certificates.collect(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
@@ -107,6 +108,12 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	gauge("softacs_events_lag_seconds", "Age of the oldest event that is committed and not yet readable.", "", map[string]float64{"": lag.Age.Seconds()}, err)
 	backlog, err := s.tasks.Backlog(ctx)
 	gauge("softacs_tasks_open", "Tasks that are not over by state.", "state", floats(backlog), err)
+	lags, err := s.webhooks.Lags(ctx)
+	seconds := map[string]float64{}
+	for id, behind := range lags {
+		seconds[id.String()] = behind.Seconds()
+	}
+	gauge("softacs_webhook_lag_seconds", "Age of the oldest event that a webhook has to get, by webhook.", "webhook", seconds, err)
 	outbox, err := s.sms.Outbox(ctx)
 	gauge("softacs_sms_outbox", "Short messages that have not ended by state.", "state", floats(outbox), err)
 }

@@ -231,11 +231,7 @@ func clocked(t *testing.T, change func(*Config), f func(t *testing.T, p *platfor
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() {
-				if err := a.stop(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
+			stopped(t, a)
 			p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs", tap: newWiretap(t)}
 			p.token = p.accessToken("bss", "a-secret-for-the-tests")
 			f(t, p, clock)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/softacs/softacs/acs/i4"
 	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/acs/sim"
+	"github.com/softacs/softacs/docs/events/eventstest"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/store/storetest"
@@ -98,16 +100,23 @@ func startPlatform(t *testing.T, c Config) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := a.stop(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
+	stopped(t, a)
 	p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs",
 		portal: "http://" + a.portalAddr.Addr().String() + server.PortalPath,
 		sms:    strings.TrimPrefix(c.SMS.Reveal(), "file:"), tap: newWiretap(t)}
 	p.token = p.accessToken("bss", "a-secret-for-the-tests")
 	return p
+}
+
+// stopped stops the platform with the test; every event that it emitted is then held against the schema of its type.
+func stopped(t *testing.T, a *app) {
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		eventstest.Check(ctx, t, a.store, false)
+		if err := a.stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func (p *platform) accessToken(id, secret string) string {
@@ -206,6 +215,8 @@ func (p *platform) mutate(name, selection string, input object) object {
 	switch name {
 	case "activateAccount", "resumeAccount", "terminateAccount", "unlockAccount", "endLogins":
 		inputType = "AccountActionInput"
+	case "rotateApiClientSecret":
+		inputType = "TargetActionInput"
 	}
 	data := p.query(fmt.Sprintf("mutation($input: %s!) { %s(input: $input) { %s replayed userErrors { code message field } } }", inputType, name, selection), object{"input": input})
 	payload, _ := data[name].(map[string]any)

@@ -40,6 +40,9 @@ type Config struct {
 	Upgrade struct {
 		VendorKeys []string `koanf:"vendorKeys"`
 	} `koanf:"upgrade"`
+	Webhooks struct {
+		Timeout int `koanf:"timeout"`
+	} `koanf:"webhooks"`
 	I4 I4 `koanf:"i4"`
 }
 
@@ -230,6 +233,7 @@ func defaultConfig() (c Config) {
 	}
 	c.I4.TLS.MinVersion = "1.2"
 	c.Packages.MaxBytes = 1 << 30
+	c.Webhooks.Timeout = 10
 	c.I4.Upgrade.Spread, c.I4.Upgrade.URLTTL, c.I4.Upgrade.NotifyOnly = 300, 86_400, []string{"Mobile"}
 	c.I4.ChangePwd.Transport, c.I4.ChangePwd.Day, c.I4.ChangePwd.Grace = "verifier", 5, 600
 	c.I4.Reset.TTL, c.I4.Reset.Day = 86_400, 5

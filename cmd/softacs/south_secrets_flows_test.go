@@ -224,3 +224,24 @@ func northFlow(p *planted, _ int) {
 	}
 	p.secret("refused SIP secret", "planted-refused-secret")
 }
+
+// webhookFlow tells a receiver of an account, with one secret and another, and one that is not there.
+func webhookFlow(p *planted, n int) {
+	r := newReceiver(p.t, nil)
+	first, second := p.secret("webhook secret", "planted-webhook-secret"), p.secret("second webhook secret", "planted-second-webhook")
+	r.secrets = []string{first, second}
+	target := r.URL + "/?token=" + p.person("token in a URL", "planted-url-token")
+	id := p.hook(target, object{"secret": first, "from": ""})
+	p.mutate("saveWebhook", "webhook { version }", object{"id": id, "url": target, "types": []string{}, "secret": second})
+	account, _, _ := p.newAccount(n, nil)
+	r.awaits(account)
+	p.hook("http://127.0.0.1:1/?token=planted-url-token", object{"secret": first, "from": ""})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := fmt.Sprint(r.events)
+	for name, secret := range p.secrets {
+		if strings.Contains(text, secret) {
+			p.t.Errorf("a webhook tells the %s", name)
+		}
+	}
+}

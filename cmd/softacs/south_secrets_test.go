@@ -157,7 +157,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 		p := &planted{platform: platform, secrets: map[string]string{}, personal: map[string]string{}}
 		p.secret("token", p.token)
 		p.secret("secret of the first API client", "a-secret-for-the-tests")
-		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow} {
+		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow, webhookFlow} {
 			flow(p, n)
 		}
 		if n := len(p.secrets); n < 40 {
@@ -196,6 +196,7 @@ var ownersColumns = map[string]bool{
 	"accounts.msisdn": true, "accounts.live_msisdn": true, "accounts.impi": true, "accounts.impu": true, "accounts.display_name": true,
 	"accounts.bound_mobile": true, "accounts.broadband_account": true, "account_impus.impu": true, "sms_messages.recipient": true,
 	"mobile_identities.mdn": true, "asserted_numbers.mdn": true, "device_parameters.value": true, "tasks.result": true,
+	"webhooks.url": true, // whoever may administer webhooks sees it
 }
 
 // rows are the texts of every column of every table.

@@ -37,6 +37,7 @@ type QueryResolver interface {
 	Package(ctx context.Context, id models.Subject) (*models.Package, error)
 	Packages(ctx context.Context, clientType *models.ClientType, states []models.PackageState, first int, after *string) (*model.PackageConnection, error)
 	Viewer(ctx context.Context) (*model.Viewer, error)
+	Webhooks(ctx context.Context) ([]*models.Webhook, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1392,6 +1393,38 @@ func (ec *executionContext) fieldContext_Query_viewer(_ context.Context, field g
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_webhooks(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_webhooks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Webhooks(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Webhook) graphql.Marshaler {
+			return ec.marshalNWebhook2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐWebhookᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_webhooks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query___type(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1891,6 +1924,13 @@ func (ec *executionContext) _MutationPayload(ctx context.Context, sel ast.Select
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case model.WebhookPayload:
+		return ec._WebhookPayload(ctx, sel, &obj)
+	case *model.WebhookPayload:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._WebhookPayload(ctx, sel, obj)
 	case model.SignInPayload:
 		return ec._SignInPayload(ctx, sel, &obj)
 	case *model.SignInPayload:
@@ -1995,6 +2035,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case models.Webhook:
+		return ec._Webhook(ctx, sel, &obj)
+	case *models.Webhook:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Webhook(ctx, sel, obj)
 	case models.Role:
 		return ec._Role(ctx, sel, &obj)
 	case *models.Role:
@@ -2119,6 +2166,13 @@ func (ec *executionContext) _Versioned(ctx context.Context, sel ast.SelectionSet
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case models.Webhook:
+		return ec._Webhook(ctx, sel, &obj)
+	case *models.Webhook:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Webhook(ctx, sel, obj)
 	case models.Role:
 		return ec._Role(ctx, sel, &obj)
 	case *models.Role:
@@ -2459,6 +2513,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_viewer(ctx, field)
+				})
+		case "webhooks":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_webhooks(ctx, field)
 				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {

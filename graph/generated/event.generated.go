@@ -1032,6 +1032,36 @@ func (ec *executionContext) marshalNEventType2githubᚗcomᚋsoftacsᚋsoftacs�
 	return res
 }
 
+func (ec *executionContext) unmarshalNEventType2ᚕgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐEventTypeᚄ(ctx context.Context, v any) ([]models.EventType, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.EventType, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNEventType2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐEventType(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNEventType2ᚕgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐEventTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []models.EventType) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEventType2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐEventType(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalOEvent2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋtypesᚐEvent(ctx context.Context, sel ast.SelectionSet, v *types.Event) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

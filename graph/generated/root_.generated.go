@@ -45,6 +45,7 @@ type ResolverRoot interface {
 	Subscription() SubscriptionResolver
 	Suspension() SuspensionResolver
 	TimelineEntry() TimelineEntryResolver
+	Webhook() WebhookResolver
 }
 
 type DirectiveRoot struct {
@@ -430,10 +431,12 @@ type ComplexityRoot struct {
 		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
 		RetirePackage         func(childComplexity int, input model.TargetActionInput) int
 		RevealPersonalData    func(childComplexity int, input model.RevealInput) int
+		RewindWebhook         func(childComplexity int, input model.RewindWebhookInput) int
 		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
 		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
 		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
 		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
+		SaveWebhook           func(childComplexity int, input model.SaveWebhookInput) int
 		SendNotice            func(childComplexity int, input model.NoticeInput) int
 		SignIn                func(childComplexity int, username string, password string) int
 		SignOut               func(childComplexity int) int
@@ -555,6 +558,7 @@ type ComplexityRoot struct {
 		Roles        func(childComplexity int) int
 		Search       func(childComplexity int, text string, first int) int
 		Viewer       func(childComplexity int) int
+		Webhooks     func(childComplexity int) int
 	}
 
 	ResetAccountPasswordPayload struct {
@@ -699,6 +703,61 @@ type ComplexityRoot struct {
 		Actor       func(childComplexity int) int
 		Permissions func(childComplexity int) int
 		Regions     func(childComplexity int) int
+	}
+
+	Webhook struct {
+		AckedCursor         func(childComplexity int) int
+		ConsecutiveFailures func(childComplexity int) int
+		CreatedAt           func(childComplexity int) int
+		CreatedBy           func(childComplexity int) int
+		Deliveries          func(childComplexity int, first int, after *string) int
+		Enabled             func(childComplexity int) int
+		FailingSince        func(childComplexity int) int
+		Filter              func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		LagSeconds          func(childComplexity int) int
+		LastError           func(childComplexity int) int
+		NextAttemptAt       func(childComplexity int) int
+		State               func(childComplexity int) int
+		Types               func(childComplexity int) int
+		URL                 func(childComplexity int) int
+		UpdatedAt           func(childComplexity int) int
+		Version             func(childComplexity int) int
+	}
+
+	WebhookDelivery struct {
+		At         func(childComplexity int) int
+		Attempt    func(childComplexity int) int
+		Cursor     func(childComplexity int) int
+		Error      func(childComplexity int) int
+		Events     func(childComplexity int) int
+		ID         func(childComplexity int) int
+		StatusCode func(childComplexity int) int
+	}
+
+	WebhookDeliveryConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	WebhookDeliveryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	WebhookFilter struct {
+		AccountIds  func(childComplexity int) int
+		ClientTypes func(childComplexity int) int
+		DeviceIds   func(childComplexity int) int
+		Regions     func(childComplexity int) int
+		SubjectIds  func(childComplexity int) int
+	}
+
+	WebhookPayload struct {
+		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
 	}
 }
 
@@ -2442,6 +2501,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevealPersonalData(childComplexity, args["input"].(model.RevealInput)), true
+	case "Mutation.rewindWebhook":
+		if e.ComplexityRoot.Mutation.RewindWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rewindWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RewindWebhook(childComplexity, args["input"].(model.RewindWebhookInput)), true
 	case "Mutation.rotateApiClientSecret":
 		if e.ComplexityRoot.Mutation.RotateAPIClientSecret == nil {
 			break
@@ -2486,6 +2556,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveRole(childComplexity, args["input"].(model.SaveRoleInput)), true
+	case "Mutation.saveWebhook":
+		if e.ComplexityRoot.Mutation.SaveWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_saveWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SaveWebhook(childComplexity, args["input"].(model.SaveWebhookInput)), true
 	case "Mutation.sendNotice":
 		if e.ComplexityRoot.Mutation.SendNotice == nil {
 			break
@@ -3077,6 +3158,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+	case "Query.webhooks":
+		if e.ComplexityRoot.Query.Webhooks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Webhooks(childComplexity), true
 
 	case "ResetAccountPasswordPayload.account":
 		if e.ComplexityRoot.ResetAccountPasswordPayload.Account == nil {
@@ -3617,6 +3704,239 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.Regions(childComplexity), true
 
+	case "Webhook.ackedCursor":
+		if e.ComplexityRoot.Webhook.AckedCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.AckedCursor(childComplexity), true
+	case "Webhook.consecutiveFailures":
+		if e.ComplexityRoot.Webhook.ConsecutiveFailures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ConsecutiveFailures(childComplexity), true
+	case "Webhook.createdAt":
+		if e.ComplexityRoot.Webhook.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.CreatedAt(childComplexity), true
+	case "Webhook.createdBy":
+		if e.ComplexityRoot.Webhook.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.CreatedBy(childComplexity), true
+	case "Webhook.deliveries":
+		if e.ComplexityRoot.Webhook.Deliveries == nil {
+			break
+		}
+
+		args, err := ec.field_Webhook_deliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Webhook.Deliveries(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Webhook.enabled":
+		if e.ComplexityRoot.Webhook.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Enabled(childComplexity), true
+	case "Webhook.failingSince":
+		if e.ComplexityRoot.Webhook.FailingSince == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.FailingSince(childComplexity), true
+	case "Webhook.filter":
+		if e.ComplexityRoot.Webhook.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Filter(childComplexity), true
+	case "Webhook.id":
+		if e.ComplexityRoot.Webhook.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ID(childComplexity), true
+	case "Webhook.lagSeconds":
+		if e.ComplexityRoot.Webhook.LagSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.LagSeconds(childComplexity), true
+	case "Webhook.lastError":
+		if e.ComplexityRoot.Webhook.LastError == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.LastError(childComplexity), true
+	case "Webhook.nextAttemptAt":
+		if e.ComplexityRoot.Webhook.NextAttemptAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.NextAttemptAt(childComplexity), true
+	case "Webhook.state":
+		if e.ComplexityRoot.Webhook.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.State(childComplexity), true
+	case "Webhook.types":
+		if e.ComplexityRoot.Webhook.Types == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Types(childComplexity), true
+	case "Webhook.url":
+		if e.ComplexityRoot.Webhook.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.URL(childComplexity), true
+	case "Webhook.updatedAt":
+		if e.ComplexityRoot.Webhook.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.UpdatedAt(childComplexity), true
+	case "Webhook.version":
+		if e.ComplexityRoot.Webhook.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Version(childComplexity), true
+
+	case "WebhookDelivery.at":
+		if e.ComplexityRoot.WebhookDelivery.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.At(childComplexity), true
+	case "WebhookDelivery.attempt":
+		if e.ComplexityRoot.WebhookDelivery.Attempt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Attempt(childComplexity), true
+	case "WebhookDelivery.cursor":
+		if e.ComplexityRoot.WebhookDelivery.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Cursor(childComplexity), true
+	case "WebhookDelivery.error":
+		if e.ComplexityRoot.WebhookDelivery.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Error(childComplexity), true
+	case "WebhookDelivery.events":
+		if e.ComplexityRoot.WebhookDelivery.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Events(childComplexity), true
+	case "WebhookDelivery.id":
+		if e.ComplexityRoot.WebhookDelivery.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.ID(childComplexity), true
+	case "WebhookDelivery.statusCode":
+		if e.ComplexityRoot.WebhookDelivery.StatusCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.StatusCode(childComplexity), true
+
+	case "WebhookDeliveryConnection.edges":
+		if e.ComplexityRoot.WebhookDeliveryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.Edges(childComplexity), true
+	case "WebhookDeliveryConnection.nodes":
+		if e.ComplexityRoot.WebhookDeliveryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.Nodes(childComplexity), true
+	case "WebhookDeliveryConnection.pageInfo":
+		if e.ComplexityRoot.WebhookDeliveryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.PageInfo(childComplexity), true
+
+	case "WebhookDeliveryEdge.cursor":
+		if e.ComplexityRoot.WebhookDeliveryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryEdge.Cursor(childComplexity), true
+	case "WebhookDeliveryEdge.node":
+		if e.ComplexityRoot.WebhookDeliveryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryEdge.Node(childComplexity), true
+
+	case "WebhookFilter.accountIds":
+		if e.ComplexityRoot.WebhookFilter.AccountIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookFilter.AccountIds(childComplexity), true
+	case "WebhookFilter.clientTypes":
+		if e.ComplexityRoot.WebhookFilter.ClientTypes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookFilter.ClientTypes(childComplexity), true
+	case "WebhookFilter.deviceIds":
+		if e.ComplexityRoot.WebhookFilter.DeviceIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookFilter.DeviceIds(childComplexity), true
+	case "WebhookFilter.regions":
+		if e.ComplexityRoot.WebhookFilter.Regions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookFilter.Regions(childComplexity), true
+	case "WebhookFilter.subjectIds":
+		if e.ComplexityRoot.WebhookFilter.SubjectIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookFilter.SubjectIds(childComplexity), true
+
+	case "WebhookPayload.replayed":
+		if e.ComplexityRoot.WebhookPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPayload.Replayed(childComplexity), true
+	case "WebhookPayload.userErrors":
+		if e.ComplexityRoot.WebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPayload.UserErrors(childComplexity), true
+	case "WebhookPayload.webhook":
+		if e.ComplexityRoot.WebhookPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPayload.Webhook(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -3642,9 +3962,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RegisterDeviceInput", ec.unmarshalInputRegisterDeviceInput),
 			graphql.NewInputUnmarshaler("ResetAccountPasswordInput", ec.unmarshalInputResetAccountPasswordInput),
 			graphql.NewInputUnmarshaler("RevealInput", ec.unmarshalInputRevealInput),
+			graphql.NewInputUnmarshaler("RewindWebhookInput", ec.unmarshalInputRewindWebhookInput),
 			graphql.NewInputUnmarshaler("SaveApiClientInput", ec.unmarshalInputSaveApiClientInput),
 			graphql.NewInputUnmarshaler("SaveOperatorInput", ec.unmarshalInputSaveOperatorInput),
 			graphql.NewInputUnmarshaler("SaveRoleInput", ec.unmarshalInputSaveRoleInput),
+			graphql.NewInputUnmarshaler("SaveWebhookInput", ec.unmarshalInputSaveWebhookInput),
 			graphql.NewInputUnmarshaler("ServiceFeatureInput", ec.unmarshalInputServiceFeatureInput),
 			graphql.NewInputUnmarshaler("StartPackageUploadInput", ec.unmarshalInputStartPackageUploadInput),
 			graphql.NewInputUnmarshaler("SuspendAccountInput", ec.unmarshalInputSuspendAccountInput),
@@ -4488,7 +4810,7 @@ type DevicePayload implements MutationPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
-	{Name: "../event.graphqls", Input: `"One committed change. ` + "`" + `cursor` + "`" + ` is total-ordered, no committed event is skipped, and it is valid in ` + "`" + `events` + "`" + `."
+	{Name: "../event.graphqls", Input: `"One committed change. ` + "`" + `cursor` + "`" + ` is total-ordered, no committed event is skipped, and it is valid in ` + "`" + `events` + "`" + `, ` + "`" + `eventStream` + "`" + ` and webhooks."
 type Event @need(perm: EVENT_READ) {
   cursor: String!
   id: ID!
@@ -4505,7 +4827,7 @@ type Event @need(perm: EVENT_READ) {
   deviceId: ID
   region: String
   onBehalfOf: String
-  "version of the payload's JSON Schema"
+  "version of the payload's JSON Schema (docs/events/<TYPE>.json)"
   payloadVersion: Int!
 }
 "Some happen only once the platform can do what they tell of; to filter by them is no error"
@@ -4944,6 +5266,101 @@ input CreateDeviceTaskInput {
 }
 type DeviceTaskPayload implements MutationPayload {
   task: DeviceTask
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../webhook.graphqls", Input: `"Gets the events of the log by POST, signed, in the one order of commits, at least once (docs/api.md)"
+type Webhook implements Node & Versioned @need(perm: WEBHOOK_ADMIN) {
+  id: ID!
+  version: Int!
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  url: String!
+  "none: all"
+  types: [EventType!]!
+  filter: WebhookFilter!
+  enabled: Boolean!
+  state: WebhookState!
+  "Whoever made it: it hears of what they may read"
+  createdBy: Actor
+  "Everything up to here was taken, or is not for it"
+  ackedCursor: String
+  "Age of the oldest event that it has to get"
+  lagSeconds: Float! @cost(weight: 5)
+  consecutiveFailures: Int!
+  failingSince: DateTime
+  nextAttemptAt: DateTime
+  lastError: String
+  "The newest 1,000 attempts, newest first"
+  deliveries(first: Int! = 20, after: String): WebhookDeliveryConnection! @cost(weight: 1, by: ["first"])
+}
+enum WebhookState {
+  ACTIVE
+  "the last attempt failed, the next one comes"
+  RETRYING
+  "nothing was taken for 24 h, or what it waited for is no longer kept: enabled is false until saveWebhook"
+  GIVEN_UP
+  DISABLED
+}
+"An empty list does not narrow"
+type WebhookFilter {
+  subjectIds: [ID!]!
+  clientTypes: [ClientType!]!
+  accountIds: [ID!]!
+  deviceIds: [ID!]!
+  regions: [String!]!
+}
+"One attempt to hand events over"
+type WebhookDelivery {
+  id: ID!
+  "Where the webhook stands once it is taken"
+  cursor: String!
+  "How many"
+  events: Int!
+  attempt: Int!
+  statusCode: Int
+  error: String
+  at: DateTime!
+}
+type WebhookDeliveryConnection {
+  edges: [WebhookDeliveryEdge!]!
+  nodes: [WebhookDelivery!]!
+  pageInfo: PageInfo!
+}
+type WebhookDeliveryEdge {
+  cursor: String!
+  node: WebhookDelivery!
+}
+extend type Query {
+  webhooks: [Webhook!]! @need(perm: WEBHOOK_ADMIN) @cost(weight: 20)
+}
+extend type Mutation {
+  saveWebhook(input: SaveWebhookInput!): WebhookPayload! @need(perm: WEBHOOK_ADMIN)
+  rewindWebhook(input: RewindWebhookInput!): WebhookPayload! @need(perm: WEBHOOK_ADMIN)
+}
+input SaveWebhookInput {
+  id: ID
+  expectedVersion: Int
+  url: String!
+  types: [EventType!]!
+  enabled: Boolean! = true
+  "16 to 256 characters; needed once. The former one signs beside a new one for 24 h"
+  secret: String @secret
+  "Left out: as it is; types stand in types"
+  filter: EventFilter
+  "events at or after this cursor; none: from now, or as it is"
+  from: String
+}
+input RewindWebhookInput {
+  id: ID!
+  "Go on after it; empty: from the start of what is kept"
+  cursor: String!
+  "Instead, with an empty cursor: everything since then, and perhaps a little from before"
+  since: DateTime
+}
+type WebhookPayload implements MutationPayload {
+  webhook: Webhook
   replayed: Boolean!
   userErrors: [UserError!]!
 }
@@ -6063,6 +6480,116 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_regions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Webhook_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Webhook_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Webhook_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Webhook_updatedAt(ctx, field)
+	case "url":
+		return ec.fieldContext_Webhook_url(ctx, field)
+	case "types":
+		return ec.fieldContext_Webhook_types(ctx, field)
+	case "filter":
+		return ec.fieldContext_Webhook_filter(ctx, field)
+	case "enabled":
+		return ec.fieldContext_Webhook_enabled(ctx, field)
+	case "state":
+		return ec.fieldContext_Webhook_state(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Webhook_createdBy(ctx, field)
+	case "ackedCursor":
+		return ec.fieldContext_Webhook_ackedCursor(ctx, field)
+	case "lagSeconds":
+		return ec.fieldContext_Webhook_lagSeconds(ctx, field)
+	case "consecutiveFailures":
+		return ec.fieldContext_Webhook_consecutiveFailures(ctx, field)
+	case "failingSince":
+		return ec.fieldContext_Webhook_failingSince(ctx, field)
+	case "nextAttemptAt":
+		return ec.fieldContext_Webhook_nextAttemptAt(ctx, field)
+	case "lastError":
+		return ec.fieldContext_Webhook_lastError(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_Webhook_deliveries(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Webhook", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDelivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookDelivery_id(ctx, field)
+	case "cursor":
+		return ec.fieldContext_WebhookDelivery_cursor(ctx, field)
+	case "events":
+		return ec.fieldContext_WebhookDelivery_events(ctx, field)
+	case "attempt":
+		return ec.fieldContext_WebhookDelivery_attempt(ctx, field)
+	case "statusCode":
+		return ec.fieldContext_WebhookDelivery_statusCode(ctx, field)
+	case "error":
+		return ec.fieldContext_WebhookDelivery_error(ctx, field)
+	case "at":
+		return ec.fieldContext_WebhookDelivery_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDelivery", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookDeliveryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookDeliveryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookDeliveryConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_WebhookDeliveryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_WebhookDeliveryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "subjectIds":
+		return ec.fieldContext_WebhookFilter_subjectIds(ctx, field)
+	case "clientTypes":
+		return ec.fieldContext_WebhookFilter_clientTypes(ctx, field)
+	case "accountIds":
+		return ec.fieldContext_WebhookFilter_accountIds(ctx, field)
+	case "deviceIds":
+		return ec.fieldContext_WebhookFilter_deviceIds(ctx, field)
+	case "regions":
+		return ec.fieldContext_WebhookFilter_regions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookFilter", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_WebhookPayload_webhook(ctx, field)
+	case "replayed":
+		return ec.fieldContext_WebhookPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookPayload", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -437,6 +437,14 @@ type RevokePayload struct {
 
 func (RevokePayload) IsMutationPayload() {}
 
+type RewindWebhookInput struct {
+	ID models.Subject `json:"id"`
+	// Go on after it; empty: from the start of what is kept
+	Cursor string `json:"cursor"`
+	// Instead, with an empty cursor: everything since then, and perhaps a little from before
+	Since graphql.Omittable[*models.Time] `json:"since,omitempty"`
+}
+
 type RolePayload struct {
 	Role       *models.Role `json:"role,omitempty"`
 	Replayed   bool         `json:"replayed"`
@@ -470,6 +478,20 @@ type SaveRoleInput struct {
 	Name            string                             `json:"name"`
 	Permissions     []models.Permission                `json:"permissions"`
 	Regions         []string                           `json:"regions"`
+}
+
+type SaveWebhookInput struct {
+	ID              graphql.Omittable[*models.Subject] `json:"id,omitempty"`
+	ExpectedVersion graphql.Omittable[*int]            `json:"expectedVersion,omitempty"`
+	URL             string                             `json:"url"`
+	Types           []models.EventType                 `json:"types"`
+	Enabled         bool                               `json:"enabled"`
+	// 16 to 256 characters; needed once. The former one signs beside a new one for 24 h
+	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
+	// Left out: as it is; types stand in types
+	Filter graphql.Omittable[*EventFilter] `json:"filter,omitempty"`
+	// events at or after this cursor; none: from now, or as it is
+	From graphql.Omittable[*string] `json:"from,omitempty"`
 }
 
 type ServiceFeatureInput struct {
@@ -596,6 +618,47 @@ type Viewer struct {
 	Permissions []models.Permission `json:"permissions"`
 	Regions     []string            `json:"regions"`
 }
+
+// One attempt to hand events over
+type WebhookDelivery struct {
+	ID models.Subject `json:"id"`
+	// Where the webhook stands once it is taken
+	Cursor string `json:"cursor"`
+	// How many
+	Events     int         `json:"events"`
+	Attempt    int         `json:"attempt"`
+	StatusCode *int        `json:"statusCode,omitempty"`
+	Error      *string     `json:"error,omitempty"`
+	At         models.Time `json:"at"`
+}
+
+type WebhookDeliveryConnection struct {
+	Edges    []*WebhookDeliveryEdge `json:"edges"`
+	Nodes    []*WebhookDelivery     `json:"nodes"`
+	PageInfo *types.PageInfo        `json:"pageInfo"`
+}
+
+type WebhookDeliveryEdge struct {
+	Cursor string           `json:"cursor"`
+	Node   *WebhookDelivery `json:"node"`
+}
+
+// An empty list does not narrow
+type WebhookFilter struct {
+	SubjectIds  []*models.Subject   `json:"subjectIds"`
+	ClientTypes []models.ClientType `json:"clientTypes"`
+	AccountIds  []*models.Subject   `json:"accountIds"`
+	DeviceIds   []*models.Subject   `json:"deviceIds"`
+	Regions     []string            `json:"regions"`
+}
+
+type WebhookPayload struct {
+	Webhook    *models.Webhook `json:"webhook,omitempty"`
+	Replayed   bool            `json:"replayed"`
+	UserErrors []UserError     `json:"userErrors"`
+}
+
+func (WebhookPayload) IsMutationPayload() {}
 
 type AccountSort string
 

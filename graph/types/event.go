@@ -1,10 +1,6 @@
 package types
 
-import (
-	"maps"
-
-	"github.com/softacs/softacs/models"
-)
+import "github.com/softacs/softacs/models"
 
 // Event is an event of the log with its cursor.
 type Event struct {
@@ -19,17 +15,7 @@ func (e *Event) ID() models.Subject { return models.Subject{Kind: models.KindEve
 func (e *Event) SubjectID() models.Subject { return e.Event.Subject }
 
 // Payload is free JSON; ids in it are global ids, as everywhere in the API.
-func (e *Event) Payload() any {
-	payload := maps.Clone(e.Event.Payload.V)
-	for name, kind := range map[string]models.Kind{"account": models.KindAccount, "device": models.KindDevice} {
-		if text, ok := payload[name].(string); ok {
-			if id, err := models.ParseID(text); err == nil {
-				payload[name] = FormatID(models.Subject{Kind: kind, ID: id})
-			}
-		}
-	}
-	return payload
-}
+func (e *Event) Payload() any { return e.PublicPayload() }
 
 // AccountID names the account, if it is about one.
 func (e *Event) AccountID() models.Subject {
@@ -42,4 +28,4 @@ func (e *Event) DeviceID() models.Subject {
 }
 
 // PayloadVersion is the version of the payload's shape.
-func (e *Event) PayloadVersion() int { return 1 }
+func (e *Event) PayloadVersion() int { return models.PayloadVersion }

@@ -21,17 +21,12 @@ func raw(text string) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, text) })
 }
 
-// MarshalID writes the opaque global id of a row: base64url of its kind, a colon and its 16 bytes. The zero ID is null.
+// MarshalID writes the opaque global id of a row: see models.Subject.GlobalID. The zero ID is null.
 func MarshalID(s models.Subject) graphql.Marshaler {
 	if s.ID.IsZero() {
 		return graphql.Null
 	}
-	return raw(`"` + FormatID(s) + `"`)
-}
-
-// FormatID is the text that MarshalID writes.
-func FormatID(s models.Subject) string {
-	return base64.RawURLEncoding.EncodeToString(append([]byte(s.Kind+":"), s.ID[:]...))
+	return raw(`"` + s.GlobalID() + `"`)
 }
 
 // UnmarshalID reads what MarshalID wrote. A text that is no id of ours names nothing: the zero Subject, which no row has.

@@ -39,7 +39,7 @@ func TestWritten(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	s := models.Subject{Kind: models.KindAccount, ID: models.NewID()}
-	if back, err := types.UnmarshalID(types.FormatID(s)); err != nil || back != s {
+	if back, err := types.UnmarshalID(s.GlobalID()); err != nil || back != s {
 		t.Errorf("%v %v", back, err)
 	}
 	for _, foreign := range []string{"", "!", "QWNjb3VudA", "QWNjb3VudDpzaG9ydA", s.ID.String()} {

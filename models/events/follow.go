@@ -122,6 +122,13 @@ func (f *Follower) Next(ctx context.Context) ([]*Entry, error) {
 	}
 }
 
+// Cursor is the follower's place: everything up to it was handed out or does not match.
+func (f *Follower) Cursor() string {
+	f.log.live.mu.Lock()
+	defer f.log.live.mu.Unlock()
+	return cursorAt(f.epoch, f.position)
+}
+
 // recent returns what is in memory after the follower's place; reached is false if its place is further back than that.
 func (f *Follower) recent() (entries []*Entry, reached bool, err error) {
 	l := &f.log.live

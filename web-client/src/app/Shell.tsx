@@ -1,4 +1,4 @@
-import { ApiOutlined, AuditOutlined, DesktopOutlined, LogoutOutlined, TeamOutlined } from "@ant-design/icons";
+import { ApiOutlined, AuditOutlined, DesktopOutlined, ExportOutlined, LogoutOutlined, TeamOutlined } from "@ant-design/icons";
 import { Button, Result } from "antd";
 import { lazy, Suspense, useEffect, useRef } from "react";
 import type { ReactNode } from "react";
@@ -18,12 +18,14 @@ const DeviceDetail = lazy(() => import("../features/devices/DeviceDetail"));
 const AuditLog = lazy(() => import("../features/audit/AuditLog"));
 const SearchPage = lazy(() => import("../features/search/SearchPage"));
 const LiveEvents = lazy(() => import("../features/events/LiveEvents"));
+const Webhooks = lazy(() => import("../features/webhooks/Webhooks"));
 
 const places = [
   { path: "/accounts", need: "ACCOUNT_READ", word: "accounts", icon: <TeamOutlined aria-hidden /> },
   { path: "/devices", need: "DEVICE_READ", word: "devices", icon: <DesktopOutlined aria-hidden /> },
   { path: "/events", need: "EVENT_READ", word: "events", icon: <ApiOutlined aria-hidden /> },
   { path: "/audit", need: "AUDIT_READ", word: "audit", icon: <AuditOutlined aria-hidden /> },
+  { path: "/webhooks", need: "WEBHOOK_ADMIN", word: "webhooks", icon: <ExportOutlined aria-hidden /> },
 ] as const satisfies ReadonlyArray<{ path: string; need: Permission; word: string; icon: ReactNode }>;
 
 /** What stands around every page: where one is, where one can go, who one is. */
@@ -66,6 +68,7 @@ export function Shell({ name }: { readonly name: string }) {
             <Route path="/events"><Guard need="EVENT_READ"><LiveEvents /></Guard></Route>
             <Route path="/audit"><Guard need="AUDIT_READ"><AuditLog /></Guard></Route>
             <Route path="/search"><Guard need="ACCOUNT_READ"><SearchPage /></Guard></Route>
+            <Route path="/webhooks"><Guard need="WEBHOOK_ADMIN"><Webhooks /></Guard></Route>
             <Route><Missing /></Route>
           </Switch>
         </Suspense>

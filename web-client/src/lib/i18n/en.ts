@@ -24,7 +24,7 @@ export const en: Dictionary = {
   toOverview: "Back to the start",
   navigation: "Main navigation",
   skip: "Skip to content",
-  nav: { accounts: "Accounts", devices: "Devices", events: "Live events", audit: "Audit log" },
+  nav: { accounts: "Accounts", devices: "Devices", events: "Live events", webhooks: "Webhooks", audit: "Audit log" },
   session: {
     title: "Sign in",
     username: "User name",
@@ -160,6 +160,15 @@ export const en: Dictionary = {
     finalAt: "Final",
     sort: "Sort",
     sorts: { CREATED_AT: "Newest first", UPDATED_AT: "Last updated", MSISDN: "By number" },
+  },
+  webhooks: {
+    title: "Webhooks", create: "New webhook", edit: "Change", empty: "There is no webhook",
+    url: "URL", urlHelp: "https, at a public address", types: "Event types", state: "State", enabled: "On", lag: "Behind", seconds: (n) => `${n} s`,
+    failures: "Failed attempts", failingSince: "Failing since", nextAttempt: "Next attempt",
+    secret: "Secret", secretHelp: "Copy it to the receiver: it is not shown again", newSecretHelp: "Left empty: stays. The former one signs beside a new one for 24 hours",
+    saved: "Saved", rewind: "Rewind", rewound: "Deliveries go on from there", rewindHelp: "Events after that place are delivered, again if they were before.",
+    cursor: "Cursor", cursorHelp: "The last one that the receiver has; empty: the oldest event kept", since: "Or since", sinceHelp: "Instead of the cursor",
+    noDeliveries: "Nothing was delivered yet", at: "Time", events: "Events", attempt: "Attempt", status: "Status", error: "Error",
   },
   devices: {
     title: "Devices",
@@ -322,6 +331,7 @@ export const en: Dictionary = {
     PENDING: "Waiting for device", SENT: "Sent", ACKNOWLEDGED: "Acknowledged", SUCCEEDED: "Succeeded", FAILED: "Failed", EXPIRED: "Expired", CANCELLED: "Cancelled",
   },
   taskKind: { GET_VALUES: "Read parameters", SET_VALUES: "Write parameters", GET_NAMES: "List names", REBOOT: "Reboot", DOWNLOAD: "Download a package" },
+  webhookState: { ACTIVE: "Active", RETRYING: "Retrying", GIVEN_UP: "Given up", DISABLED: "Off" },
   smsState: {
     QUEUED: "Queued", SUBMITTED: "Submitted", DELIVERED: "Delivered", UNDELIVERABLE: "Undeliverable", EXPIRED: "Expired", REJECTED: "Rejected",
   },
@@ -356,6 +366,6 @@ export const en: Dictionary = {
     "security.network_id_failed": "Network identification failed", "security.imsi_mismatch": "IMSI differs", "security.sim_changed": "SIM changed",
     "security.register_refused": "Registration refused", "security.device_conflict": "Too many devices", "security.client_type_mismatch": "Client type differs",
     "security.identity_mismatch": "Device identity differs", "sms.unavailable": "No SMS can be sent", "security.rate": "Rate of wrong proofs",
-    "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected",
+    "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected", "webhook.given_up": "Webhook given up",
   },
 };

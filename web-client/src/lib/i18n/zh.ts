@@ -30,7 +30,7 @@ export const zh = {
   toOverview: "返回首页",
   navigation: "主导航",
   skip: "跳到正文",
-  nav: { accounts: "账户", devices: "终端", events: "实时事件", audit: "审计日志" },
+  nav: { accounts: "账户", devices: "终端", events: "实时事件", webhooks: "事件推送", audit: "审计日志" },
   session: {
     title: "登录",
     username: "用户名",
@@ -166,6 +166,15 @@ export const zh = {
     finalAt: "完成时间",
     sort: "排序",
     sorts: { CREATED_AT: "最新创建", UPDATED_AT: "最近更新", MSISDN: "按号码" },
+  },
+  webhooks: {
+    title: "事件推送（Webhook）", create: "新建推送", edit: "修改", empty: "暂无推送",
+    url: "地址", urlHelp: "公网 https 地址", types: "事件类型", state: "状态", enabled: "启用", lag: "滞后", seconds: (n: number) => `${n} 秒`,
+    failures: "连续失败", failingSince: "失败起始", nextAttempt: "下次尝试",
+    secret: "签名密钥", secretHelp: "请复制给接收方，此后不再显示", newSecretHelp: "留空则不变；更换后 24 小时内新旧密钥同时签名",
+    saved: "已保存", rewind: "回退", rewound: "将从该处继续推送", rewindHelp: "该位置之后的事件将被推送，已推送过的会再次推送。",
+    cursor: "游标", cursorHelp: "接收方已保存的最后一个游标；留空则从最早保留的事件开始", since: "或起始时间", sinceHelp: "填写后不使用游标",
+    noDeliveries: "尚无推送记录", at: "时间", events: "事件数", attempt: "第几次", status: "状态码", error: "错误",
   },
   devices: {
     title: "终端",
@@ -319,6 +328,7 @@ export const zh = {
     PENDING: "等待终端", SENT: "已发送", ACKNOWLEDGED: "已确认", SUCCEEDED: "成功", FAILED: "失败", EXPIRED: "已过期", CANCELLED: "已取消",
   } satisfies Record<TaskState, string> as Record<TaskState, string>,
   taskKind: { GET_VALUES: "读取参数", SET_VALUES: "写入参数", GET_NAMES: "列出参数名", REBOOT: "重启", DOWNLOAD: "下载升级包" } satisfies Record<TaskKind, string> as Record<TaskKind, string>,
+  webhookState: { ACTIVE: "正常", RETRYING: "重试中", GIVEN_UP: "已放弃", DISABLED: "已停用" },
   smsState: {
     QUEUED: "排队中", SUBMITTED: "已提交", DELIVERED: "已送达", UNDELIVERABLE: "无法送达", EXPIRED: "已过期", REJECTED: "被拒绝",
   } satisfies Record<SmsState, string> as Record<SmsState, string>,
@@ -354,7 +364,7 @@ export const zh = {
     "security.foreign_number": "号码与绑定账户不符", "security.network_id_failed": "网络号码识别失败", "security.imsi_mismatch": "IMSI 不一致",
     "security.sim_changed": "SIM 卡已更换", "security.register_refused": "终端登记被拒绝", "security.device_conflict": "超过终端数限制",
     "security.client_type_mismatch": "终端类型不一致", "security.identity_mismatch": "终端标识不一致", "sms.unavailable": "短信无法发送", "security.rate": "错误认证过多",
-    "presence.mass_expiry_suspected": "疑似大面积离线",
+    "presence.mass_expiry_suspected": "疑似大面积离线", "webhook.given_up": "Webhook 已停止推送",
   },
 };
 

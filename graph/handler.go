@@ -22,6 +22,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
@@ -44,6 +45,7 @@ type Config struct {
 	Bindings      *bindings.Room
 	Configuration *configuration.Room
 	Devices       *devices.Room
+	Diagnostics   *diagnostics.Room
 	Operators     *operators.Room
 	Passwords     *passwords.Room
 	Packages      *packages.Room

@@ -16,6 +16,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
@@ -81,6 +82,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Passwords:     keeper,
 		Packages:      keepers,
 		Sms:           sms.New(s, clock, nil),
+		Diagnostics:   diagnostics.New(s, clock, diagnostics.Config{Targets: diagnostics.Targets{All: true}, PerHour: 6}),
 		Statistics:    statistics.New(s, clock, statistics.Config{}),
 		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
 		Events:        h.log,

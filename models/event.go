@@ -16,6 +16,7 @@ const (
 	KindAPIClient  Kind = "ApiClient"
 	KindEvent      Kind = "Event"
 	KindPackage    Kind = "Package"
+	KindDiagnostic Kind = "Diagnostic"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )
@@ -48,6 +49,7 @@ const (
 	PasswordChanged           EventType = "PASSWORD_CHANGED"
 	ConfigurationChanged      EventType = "CONFIGURATION_CHANGED"
 	StatisticsReceived        EventType = "STATISTICS_RECEIVED"
+	DiagnosticCompleted       EventType = "DIAGNOSTIC_COMPLETED"
 	Security                  EventType = "SECURITY"
 	AlarmRaised               EventType = "ALARM_RAISED"
 	AlarmCleared              EventType = "ALARM_CLEARED"

@@ -31,11 +31,13 @@ type ResolverRoot interface {
 	CwmpFault() CwmpFaultResolver
 	Device() DeviceResolver
 	DeviceTask() DeviceTaskResolver
+	Diagnostic() DiagnosticResolver
 	Event() EventResolver
 	Mutation() MutationResolver
 	Operator() OperatorResolver
 	Package() PackageResolver
 	Query() QueryResolver
+	RegistrationResult() RegistrationResultResolver
 	Role() RoleResolver
 	ServiceFeature() ServiceFeatureResolver
 	SmsMessage() SmsMessageResolver
@@ -200,6 +202,7 @@ type ComplexityRoot struct {
 		ClockSkewSeconds func(childComplexity int) int
 		Configuration    func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
+		Diagnostics      func(childComplexity int, first int, after *string) int
 		Events           func(childComplexity int, first int, after *string) int
 		HardwareVersion  func(childComplexity int) int
 		ID               func(childComplexity int) int
@@ -319,6 +322,36 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Diagnostic struct {
+		CompletedAt func(childComplexity int) int
+		Device      func(childComplexity int) int
+		ErrorState  func(childComplexity int) int
+		Fault       func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		RequestedAt func(childComplexity int) int
+		RequestedBy func(childComplexity int) int
+		Result      func(childComplexity int) int
+		State       func(childComplexity int) int
+	}
+
+	DiagnosticConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	DiagnosticEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DiagnosticPayload struct {
+		Diagnostic func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DimensionValue struct {
 		Dimension func(childComplexity int) int
 		Value     func(childComplexity int) int
@@ -368,6 +401,20 @@ type ComplexityRoot struct {
 		Value func(childComplexity int) int
 	}
 
+	LookupResult struct {
+		Answers       func(childComplexity int) int
+		Authoritative func(childComplexity int) int
+		Name          func(childComplexity int) int
+	}
+
+	LoopbackResult struct {
+		JitterMs    func(childComplexity int) int
+		LossPercent func(childComplexity int) int
+		Received    func(childComplexity int) int
+		RttMs       func(childComplexity int) int
+		Sent        func(childComplexity int) int
+	}
+
 	Mutation struct {
 		ActivateAccount       func(childComplexity int, input model.AccountActionInput) int
 		CompletePackageUpload func(childComplexity int, input model.TargetActionInput) int
@@ -381,6 +428,7 @@ type ComplexityRoot struct {
 		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
 		RetirePackage         func(childComplexity int, input model.TargetActionInput) int
 		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
+		RunDiagnostic         func(childComplexity int, input model.RunDiagnosticInput) int
 		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
 		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
 		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
@@ -467,6 +515,15 @@ type ComplexityRoot struct {
 		Path    func(childComplexity int) int
 	}
 
+	PingResult struct {
+		AvgMs    func(childComplexity int) int
+		Host     func(childComplexity int) int
+		MaxMs    func(childComplexity int) int
+		MinMs    func(childComplexity int) int
+		Received func(childComplexity int) int
+		Sent     func(childComplexity int) int
+	}
+
 	PresenceChange struct {
 		At              func(childComplexity int) int
 		DurationSeconds func(childComplexity int) int
@@ -493,6 +550,7 @@ type ComplexityRoot struct {
 		Accounts   func(childComplexity int, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) int
 		Device     func(childComplexity int, ref model.DeviceRef) int
 		Devices    func(childComplexity int, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) int
+		Diagnostic func(childComplexity int, id models.Subject) int
 		EventHead  func(childComplexity int) int
 		Events     func(childComplexity int, after *string, filter *model.EventFilter, first int) int
 		Node       func(childComplexity int, id models.Subject) int
@@ -502,6 +560,16 @@ type ComplexityRoot struct {
 		Packages   func(childComplexity int, clientType *models.ClientType, states []models.PackageState, first int, after *string) int
 		Roles      func(childComplexity int) int
 		Viewer     func(childComplexity int) int
+	}
+
+	RegistrationResult struct {
+		ExpiresInSeconds func(childComplexity int) int
+		NatType          func(childComplexity int) int
+		Reason           func(childComplexity int) int
+		Registered       func(childComplexity int) int
+		ResponseMs       func(childComplexity int) int
+		ServerUsed       func(childComplexity int) int
+		SipStatus        func(childComplexity int) int
 	}
 
 	ResetAccountPasswordPayload struct {
@@ -581,6 +649,7 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
+		Diagnostic  func(childComplexity int, id models.Subject) int
 		EventStream func(childComplexity int, after *string, filter *model.EventFilter) int
 	}
 
@@ -593,6 +662,24 @@ type ComplexityRoot struct {
 
 	SystemActor struct {
 		Component func(childComplexity int) int
+	}
+
+	TracerouteHop struct {
+		Address func(childComplexity int) int
+		Error   func(childComplexity int) int
+		Index   func(childComplexity int) int
+		RttMs   func(childComplexity int) int
+	}
+
+	TracerouteResult struct {
+		Hops func(childComplexity int) int
+		Host func(childComplexity int) int
+	}
+
+	TransferResult struct {
+		BitsPerSecond func(childComplexity int) int
+		Bytes         func(childComplexity int) int
+		DurationMs    func(childComplexity int) int
 	}
 
 	UploadSession struct {
@@ -1343,6 +1430,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.CreatedAt(childComplexity), true
+	case "Device.diagnostics":
+		if e.ComplexityRoot.Device.Diagnostics == nil {
+			break
+		}
+
+		args, err := ec.field_Device_diagnostics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Diagnostics(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Device.events":
 		if e.ComplexityRoot.Device.Events == nil {
 			break
@@ -1845,6 +1943,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceTaskPayload.UserErrors(childComplexity), true
 
+	case "Diagnostic.completedAt":
+		if e.ComplexityRoot.Diagnostic.CompletedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.CompletedAt(childComplexity), true
+	case "Diagnostic.device":
+		if e.ComplexityRoot.Diagnostic.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Device(childComplexity), true
+	case "Diagnostic.errorState":
+		if e.ComplexityRoot.Diagnostic.ErrorState == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.ErrorState(childComplexity), true
+	case "Diagnostic.fault":
+		if e.ComplexityRoot.Diagnostic.Fault == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Fault(childComplexity), true
+	case "Diagnostic.id":
+		if e.ComplexityRoot.Diagnostic.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.ID(childComplexity), true
+	case "Diagnostic.kind":
+		if e.ComplexityRoot.Diagnostic.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Kind(childComplexity), true
+	case "Diagnostic.requestedAt":
+		if e.ComplexityRoot.Diagnostic.RequestedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.RequestedAt(childComplexity), true
+	case "Diagnostic.requestedBy":
+		if e.ComplexityRoot.Diagnostic.RequestedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.RequestedBy(childComplexity), true
+	case "Diagnostic.result":
+		if e.ComplexityRoot.Diagnostic.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Result(childComplexity), true
+	case "Diagnostic.state":
+		if e.ComplexityRoot.Diagnostic.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.State(childComplexity), true
+
+	case "DiagnosticConnection.edges":
+		if e.ComplexityRoot.DiagnosticConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticConnection.Edges(childComplexity), true
+	case "DiagnosticConnection.nodes":
+		if e.ComplexityRoot.DiagnosticConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticConnection.Nodes(childComplexity), true
+	case "DiagnosticConnection.pageInfo":
+		if e.ComplexityRoot.DiagnosticConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticConnection.PageInfo(childComplexity), true
+
+	case "DiagnosticEdge.cursor":
+		if e.ComplexityRoot.DiagnosticEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticEdge.Cursor(childComplexity), true
+	case "DiagnosticEdge.node":
+		if e.ComplexityRoot.DiagnosticEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticEdge.Node(childComplexity), true
+
+	case "DiagnosticPayload.diagnostic":
+		if e.ComplexityRoot.DiagnosticPayload.Diagnostic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticPayload.Diagnostic(childComplexity), true
+	case "DiagnosticPayload.replayed":
+		if e.ComplexityRoot.DiagnosticPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticPayload.Replayed(childComplexity), true
+	case "DiagnosticPayload.userErrors":
+		if e.ComplexityRoot.DiagnosticPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticPayload.UserErrors(childComplexity), true
+
 	case "DimensionValue.dimension":
 		if e.ComplexityRoot.DimensionValue.Dimension == nil {
 			break
@@ -2037,6 +2247,56 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HttpHeader.Value(childComplexity), true
 
+	case "LookupResult.answers":
+		if e.ComplexityRoot.LookupResult.Answers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LookupResult.Answers(childComplexity), true
+	case "LookupResult.authoritative":
+		if e.ComplexityRoot.LookupResult.Authoritative == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LookupResult.Authoritative(childComplexity), true
+	case "LookupResult.name":
+		if e.ComplexityRoot.LookupResult.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LookupResult.Name(childComplexity), true
+
+	case "LoopbackResult.jitterMs":
+		if e.ComplexityRoot.LoopbackResult.JitterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.JitterMs(childComplexity), true
+	case "LoopbackResult.lossPercent":
+		if e.ComplexityRoot.LoopbackResult.LossPercent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.LossPercent(childComplexity), true
+	case "LoopbackResult.received":
+		if e.ComplexityRoot.LoopbackResult.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.Received(childComplexity), true
+	case "LoopbackResult.rttMs":
+		if e.ComplexityRoot.LoopbackResult.RttMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.RttMs(childComplexity), true
+	case "LoopbackResult.sent":
+		if e.ComplexityRoot.LoopbackResult.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.Sent(childComplexity), true
+
 	case "Mutation.activateAccount":
 		if e.ComplexityRoot.Mutation.ActivateAccount == nil {
 			break
@@ -2164,6 +2424,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateAPIClientSecret(childComplexity, args["input"].(model.TargetActionInput)), true
+	case "Mutation.runDiagnostic":
+		if e.ComplexityRoot.Mutation.RunDiagnostic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_runDiagnostic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RunDiagnostic(childComplexity, args["input"].(model.RunDiagnosticInput)), true
 	case "Mutation.saveApiClient":
 		if e.ComplexityRoot.Mutation.SaveAPIClient == nil {
 			break
@@ -2556,6 +2827,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ParameterFault.Path(childComplexity), true
 
+	case "PingResult.avgMs":
+		if e.ComplexityRoot.PingResult.AvgMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.AvgMs(childComplexity), true
+	case "PingResult.host":
+		if e.ComplexityRoot.PingResult.Host == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.Host(childComplexity), true
+	case "PingResult.maxMs":
+		if e.ComplexityRoot.PingResult.MaxMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.MaxMs(childComplexity), true
+	case "PingResult.minMs":
+		if e.ComplexityRoot.PingResult.MinMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.MinMs(childComplexity), true
+	case "PingResult.received":
+		if e.ComplexityRoot.PingResult.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.Received(childComplexity), true
+	case "PingResult.sent":
+		if e.ComplexityRoot.PingResult.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.Sent(childComplexity), true
+
 	case "PresenceChange.at":
 		if e.ComplexityRoot.PresenceChange.At == nil {
 			break
@@ -2675,6 +2983,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Devices(childComplexity, args["filter"].(*model.DeviceFilter), args["sort"].(model.DeviceSort), args["direction"].(model.Direction), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.diagnostic":
+		if e.ComplexityRoot.Query.Diagnostic == nil {
+			break
+		}
+
+		args, err := ec.field_Query_diagnostic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Diagnostic(childComplexity, args["id"].(models.Subject)), true
 	case "Query.eventHead":
 		if e.ComplexityRoot.Query.EventHead == nil {
 			break
@@ -2755,6 +3074,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "RegistrationResult.expiresInSeconds":
+		if e.ComplexityRoot.RegistrationResult.ExpiresInSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.ExpiresInSeconds(childComplexity), true
+	case "RegistrationResult.natType":
+		if e.ComplexityRoot.RegistrationResult.NatType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.NatType(childComplexity), true
+	case "RegistrationResult.reason":
+		if e.ComplexityRoot.RegistrationResult.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.Reason(childComplexity), true
+	case "RegistrationResult.registered":
+		if e.ComplexityRoot.RegistrationResult.Registered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.Registered(childComplexity), true
+	case "RegistrationResult.responseMs":
+		if e.ComplexityRoot.RegistrationResult.ResponseMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.ResponseMs(childComplexity), true
+	case "RegistrationResult.serverUsed":
+		if e.ComplexityRoot.RegistrationResult.ServerUsed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.ServerUsed(childComplexity), true
+	case "RegistrationResult.sipStatus":
+		if e.ComplexityRoot.RegistrationResult.SipStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.SipStatus(childComplexity), true
 
 	case "ResetAccountPasswordPayload.account":
 		if e.ComplexityRoot.ResetAccountPasswordPayload.Account == nil {
@@ -3042,6 +3404,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StateConflict.Retryable(childComplexity), true
 
+	case "Subscription.diagnostic":
+		if e.ComplexityRoot.Subscription.Diagnostic == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_diagnostic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Diagnostic(childComplexity, args["id"].(models.Subject)), true
 	case "Subscription.eventStream":
 		if e.ComplexityRoot.Subscription.EventStream == nil {
 			break
@@ -3085,6 +3458,63 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SystemActor.Component(childComplexity), true
+
+	case "TracerouteHop.address":
+		if e.ComplexityRoot.TracerouteHop.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.Address(childComplexity), true
+	case "TracerouteHop.error":
+		if e.ComplexityRoot.TracerouteHop.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.Error(childComplexity), true
+	case "TracerouteHop.index":
+		if e.ComplexityRoot.TracerouteHop.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.Index(childComplexity), true
+	case "TracerouteHop.rttMs":
+		if e.ComplexityRoot.TracerouteHop.RttMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.RttMs(childComplexity), true
+
+	case "TracerouteResult.hops":
+		if e.ComplexityRoot.TracerouteResult.Hops == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteResult.Hops(childComplexity), true
+	case "TracerouteResult.host":
+		if e.ComplexityRoot.TracerouteResult.Host == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteResult.Host(childComplexity), true
+
+	case "TransferResult.bitsPerSecond":
+		if e.ComplexityRoot.TransferResult.BitsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TransferResult.BitsPerSecond(childComplexity), true
+	case "TransferResult.bytes":
+		if e.ComplexityRoot.TransferResult.Bytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TransferResult.Bytes(childComplexity), true
+	case "TransferResult.durationMs":
+		if e.ComplexityRoot.TransferResult.DurationMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TransferResult.DurationMs(childComplexity), true
 
 	case "UploadSession.expiresAt":
 		if e.ComplexityRoot.UploadSession.ExpiresAt == nil {
@@ -3195,6 +3625,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProvisionAccountInput", ec.unmarshalInputProvisionAccountInput),
 			graphql.NewInputUnmarshaler("RegisterDeviceInput", ec.unmarshalInputRegisterDeviceInput),
 			graphql.NewInputUnmarshaler("ResetAccountPasswordInput", ec.unmarshalInputResetAccountPasswordInput),
+			graphql.NewInputUnmarshaler("RunDiagnosticInput", ec.unmarshalInputRunDiagnosticInput),
 			graphql.NewInputUnmarshaler("SaveApiClientInput", ec.unmarshalInputSaveApiClientInput),
 			graphql.NewInputUnmarshaler("SaveOperatorInput", ec.unmarshalInputSaveOperatorInput),
 			graphql.NewInputUnmarshaler("SaveRoleInput", ec.unmarshalInputSaveRoleInput),
@@ -3891,6 +4322,118 @@ type DevicePayload implements MutationPayload {
   "set only by the registerDevice call that generated them"
   acsUsername: String
   acsPassword: String @secret
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../diagnostic.graphqls", Input: `enum DiagnosticKind {
+  IP_PING
+  TRACEROUTE
+  DOWNLOAD_SPEED
+  UPLOAD_SPEED
+  NSLOOKUP
+  SIP_REGISTRATION
+  MEDIA_LOOPBACK
+}
+"One test that a device ran, runs or will run. Without requestedBy: the device brought its result unasked"
+type Diagnostic implements Node @need(perm: DIAG_RUN) {
+  id: ID!
+  device: Device!
+  kind: DiagnosticKind!
+  state: TaskState!
+  requestedAt: DateTime!
+  completedAt: DateTime
+  fault: CwmpFault
+  "the end state when it is an error, as the client wrote it"
+  errorState: String
+  result: DiagnosticResult
+  requestedBy: Actor
+}
+union DiagnosticResult = PingResult | TracerouteResult | TransferResult | LookupResult | RegistrationResult | LoopbackResult
+type LoopbackResult {
+  sent: Int!
+  received: Int!
+  lossPercent: Float
+  jitterMs: Float
+  rttMs: Float
+}
+type PingResult {
+  host: String!
+  sent: Int!
+  received: Int!
+  minMs: Float
+  avgMs: Float
+  maxMs: Float
+}
+type TracerouteResult {
+  host: String!
+  hops: [TracerouteHop!]!
+}
+type TracerouteHop {
+  index: Int!
+  address: String
+  rttMs: [Float!]!
+  "the ICMP error that it answered with, if any"
+  error: String
+}
+type TransferResult {
+  bytes: Long!
+  durationMs: Int!
+  bitsPerSecond: Long!
+}
+type LookupResult {
+  name: String!
+  answers: [String!]!
+  authoritative: Boolean!
+}
+type RegistrationResult {
+  registered: Boolean!
+  sipStatus: Int
+  reason: String
+  expiresInSeconds: Int
+  responseMs: Int
+  serverUsed: String
+  natType: String
+}
+type DiagnosticConnection {
+  edges: [DiagnosticEdge!]!
+  nodes: [Diagnostic!]!
+  pageInfo: PageInfo!
+}
+type DiagnosticEdge {
+  cursor: String!
+  node: Diagnostic!
+}
+extend type Device {
+  "newest first; those that are over are kept for 90 days"
+  diagnostics(first: Int! = 20, after: String): DiagnosticConnection! @cost(weight: 1, by: ["first"])
+}
+extend type Query {
+  diagnostic(id: ID!): Diagnostic @need(perm: DIAG_RUN)
+}
+extend type Mutation {
+  runDiagnostic(input: RunDiagnosticInput!): DiagnosticPayload! @need(perm: DIAG_RUN)
+}
+extend type Subscription {
+  "first as it is now, then at each change"
+  diagnostic(id: ID!): Diagnostic! @need(perm: DIAG_RUN)
+}
+"""
+host: ping and trace route; URL: speed tests; name: NSLOOKUP; registrar or nothing: SIP_REGISTRATION; echo server, with or without port: MEDIA_LOOPBACK.
+server: the name server of NSLOOKUP. bytes: of a packet of IP_PING and TRACEROUTE, of the whole upload. count: tries of IP_PING, TRACEROUTE, NSLOOKUP
+"""
+input RunDiagnosticInput {
+  idempotencyKey: String!
+  device: DeviceRef!
+  kind: DiagnosticKind!
+  host: String
+  server: String
+  bytes: Long
+  count: Int
+  timeoutSeconds: Int! = 60
+}
+type DiagnosticPayload implements MutationPayload {
+  diagnostic: Diagnostic
   replayed: Boolean!
   userErrors: [UserError!]!
 }
@@ -4694,6 +5237,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_presenceHistory(ctx, field)
 	case "events":
 		return ec.fieldContext_Device_events(ctx, field)
+	case "diagnostics":
+		return ec.fieldContext_Device_diagnostics(ctx, field)
 	case "callStatistics":
 		return ec.fieldContext_Device_callStatistics(ctx, field)
 	}
@@ -4874,6 +5419,66 @@ func (ec *executionContext) childFields_DeviceTaskPayload(ctx context.Context, f
 		return ec.fieldContext_DeviceTaskPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeviceTaskPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Diagnostic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Diagnostic_id(ctx, field)
+	case "device":
+		return ec.fieldContext_Diagnostic_device(ctx, field)
+	case "kind":
+		return ec.fieldContext_Diagnostic_kind(ctx, field)
+	case "state":
+		return ec.fieldContext_Diagnostic_state(ctx, field)
+	case "requestedAt":
+		return ec.fieldContext_Diagnostic_requestedAt(ctx, field)
+	case "completedAt":
+		return ec.fieldContext_Diagnostic_completedAt(ctx, field)
+	case "fault":
+		return ec.fieldContext_Diagnostic_fault(ctx, field)
+	case "errorState":
+		return ec.fieldContext_Diagnostic_errorState(ctx, field)
+	case "result":
+		return ec.fieldContext_Diagnostic_result(ctx, field)
+	case "requestedBy":
+		return ec.fieldContext_Diagnostic_requestedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Diagnostic", field.Name)
+}
+
+func (ec *executionContext) childFields_DiagnosticConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DiagnosticConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DiagnosticConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DiagnosticConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiagnosticConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DiagnosticEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DiagnosticEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DiagnosticEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiagnosticEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DiagnosticPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "diagnostic":
+		return ec.fieldContext_DiagnosticPayload_diagnostic(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DiagnosticPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DiagnosticPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiagnosticPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DimensionValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5292,6 +5897,20 @@ func (ec *executionContext) childFields_Suspension(ctx context.Context, field gr
 		return ec.fieldContext_Suspension_note(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Suspension", field.Name)
+}
+
+func (ec *executionContext) childFields_TracerouteHop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_TracerouteHop_index(ctx, field)
+	case "address":
+		return ec.fieldContext_TracerouteHop_address(ctx, field)
+	case "rttMs":
+		return ec.fieldContext_TracerouteHop_rttMs(ctx, field)
+	case "error":
+		return ec.fieldContext_TracerouteHop_error(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TracerouteHop", field.Name)
 }
 
 func (ec *executionContext) childFields_UploadSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -9,4 +9,6 @@ type (
 	Versioned any
 	// Actor is whoever caused something.
 	Actor any
+	// DiagnosticResult is what a test found.
+	DiagnosticResult any
 )

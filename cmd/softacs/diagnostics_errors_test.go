@@ -397,7 +397,7 @@ func TestDiagnosticsOfGenericDevices(t *testing.T) {
 // What may be asked for: arguments, targets, how often (i4.md B.8, resolutions 12, 24).
 func TestDiagnosticLimits(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := labConfig(t, database(t), nil)

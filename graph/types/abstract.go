@@ -11,4 +11,6 @@ type (
 	Actor any
 	// DiagnosticResult is what a test found.
 	DiagnosticResult any
+	// SearchHit is whatever search finds.
+	SearchHit any
 )

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -41,7 +43,7 @@ func (r *Room) Reported(ctx context.Context, d *models.Device, in *models.Inform
 				return r.complete(tx, d, t, named || over[t.Kind])
 			}
 		}
-		for kind := range over {
+		for _, kind := range slices.Sorted(maps.Keys(over)) {
 			if err := r.expect(tx, d, kind, clip(taskID, 64)); err != nil {
 				return err
 			}

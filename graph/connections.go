@@ -185,3 +185,15 @@ func taskConnection(ctx context.Context, items []models.Task, cursors []string, 
 	})
 	return c
 }
+
+// diagnosticConnection expects that the diagnostics' device will be asked for.
+func diagnosticConnection(ctx context.Context, items []models.Diagnostic, cursors []string, next, previous bool) *model.DiagnosticConnection {
+	for i := range items {
+		requestFrom(ctx).families.devices.expect(items[i].DeviceID)
+	}
+	c := &model.DiagnosticConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.Diagnostic) *model.DiagnosticEdge {
+		return &model.DiagnosticEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/tasks"
@@ -250,6 +251,32 @@ func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
 		}
 	}
 	return create
+}
+
+func startInput(in model.RunDiagnosticInput) diagnostics.StartInput {
+	return diagnostics.StartInput{
+		IdempotencyKey: in.IdempotencyKey, Device: deviceRef(in.Device), Kind: in.Kind, Host: in.Host.Value(), Server: in.Server.Value(),
+		Bytes: in.Bytes.Value(), Count: in.Count.Value(), TimeoutSeconds: in.TimeoutSeconds,
+	}
+}
+
+// resultOf is the member of the union that a result is; nil for none.
+func resultOf(r *models.DiagnosticResult) types.DiagnosticResult {
+	switch {
+	case r == nil:
+		return nil
+	case r.Ping != nil:
+		return r.Ping
+	case r.Traceroute != nil:
+		return r.Traceroute
+	case r.Transfer != nil:
+		return r.Transfer
+	case r.Lookup != nil:
+		return r.Lookup
+	case r.Registration != nil:
+		return r.Registration
+	}
+	return r.Loopback
 }
 
 func packageInput(in model.StartPackageUploadInput) packages.StartInput {

@@ -23,6 +23,7 @@ import (
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
@@ -47,6 +48,7 @@ type Config struct {
 	Configuration *configuration.Room
 	Desk          *desk.Room
 	Devices       *devices.Room
+	Diagnostics   *diagnostics.Room
 	Operators     *operators.Room
 	Passwords     *passwords.Room
 	Packages      *packages.Room

@@ -19,6 +19,8 @@ func (r *request) familyOf(kind models.Kind) *family {
 		return &f.bindings
 	case models.KindTask:
 		return &f.tasks
+	case models.KindDiagnostic:
+		return &f.diagnostics
 	case models.KindPackage:
 		return &f.packages
 	case models.KindSms:
@@ -40,7 +42,7 @@ func (r *request) familyOf(kind models.Kind) *family {
 // nodeNeeds is @need of the types that a Node may be, for values whose type the document does not name. A test holds it against the schema.
 var nodeNeeds = map[models.Kind]models.Permission{
 	models.KindAccount: models.AccountRead, models.KindSms: models.AccountRead,
-	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead,
+	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead, models.KindDiagnostic: models.DiagRun,
 	models.KindPackage: models.UpgradeRead, models.KindOperator: models.OperatorAdmin, models.KindAPIClient: models.OperatorAdmin, models.KindRole: models.OperatorAdmin,
 	models.KindAuditEntry: models.AuditRead,
 	models.KindWebhook:    models.WebhookAdmin,
@@ -65,6 +67,8 @@ func node(ctx context.Context, s models.Subject) (types.Node, error) {
 		return found(r.bindings.get(ctx, s.ID))
 	case models.KindTask:
 		return found(r.tasks.get(ctx, s.ID))
+	case models.KindDiagnostic:
+		return found(r.diagnostics.get(ctx, s.ID))
 	case models.KindPackage:
 		return found(r.packages.get(ctx, s.ID))
 	case models.KindSms:

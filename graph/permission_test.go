@@ -13,12 +13,12 @@ import (
 // builtIn is resolutions 69, as far as a field that is served needs a permission of it.
 var builtIn = map[string]string{
 	"bss":        "ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE PII_READ SECRET_READ DEVICE_READ EVENT_READ WEBHOOK_ADMIN",
-	"care":       "ACCOUNT_READ ACCOUNT_CARE DEVICE_READ EVENT_READ",
-	"care-lead":  "ACCOUNT_READ ACCOUNT_CARE PII_READ DEVICE_READ DEVICE_WRITE EVENT_READ",
-	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ PACKAGE_WRITE UPGRADE_READ",
+	"care":       "ACCOUNT_READ ACCOUNT_CARE DEVICE_READ EVENT_READ DIAG_RUN",
+	"care-lead":  "ACCOUNT_READ ACCOUNT_CARE PII_READ DEVICE_READ DEVICE_WRITE EVENT_READ DIAG_RUN",
+	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ PACKAGE_WRITE UPGRADE_READ DIAG_RUN",
 	"security":   "OPERATOR_ADMIN",
 	"auditor":    "AUDIT_READ EVENT_READ",
-	"admin":      "AUDIT_READ PII_READ ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN PACKAGE_WRITE UPGRADE_READ WEBHOOK_ADMIN",
+	"admin":      "AUDIT_READ PII_READ ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN PACKAGE_WRITE UPGRADE_READ WEBHOOK_ADMIN DIAG_RUN",
 }
 
 const (
@@ -67,6 +67,9 @@ var operations = map[string]string{
 	`mutation { suspendAccount(input: {idempotencyKey: "", ` + accountRef + `, reason: FRAUD}) { replayed } }`:                                                  "ACCOUNT_WRITE",
 	`mutation { registerDevice(input: {idempotencyKey: "", identity: {oui: "", productClass: "", serialNumber: ""}, clientType: PC}) { replayed } }`:            "DEVICE_WRITE",
 	`mutation { createDeviceTask(input: {idempotencyKey: "", ` + deviceRef + `, kind: REBOOT}) { replayed } }`:                                                  "DEVICE_WRITE",
+	`{ diagnostic(id: "eA") { __typename } }`:                                                                                                                   "DIAG_RUN",
+	`{ devices { nodes { diagnostics { nodes { __typename } } } } }`:                                                                                            "DEVICE_READ DIAG_RUN",
+	`mutation { runDiagnostic(input: {idempotencyKey: "", ` + deviceRef + `, kind: IP_PING}) { replayed } }`:                                                    "DIAG_RUN",
 	`mutation { startPackageUpload(input: {idempotencyKey: "", name: "", softwareVersion: "", clientType: PC, models: [], size: 1, sha256: ""}) { replayed } }`: "PACKAGE_WRITE",
 	`mutation { completePackageUpload(input: {id: "eA"}) { replayed } }`:                                                                                        "PACKAGE_WRITE",
 	`mutation { retirePackage(input: {id: "eA"}) { replayed } }`:                                                                                                "PACKAGE_WRITE",

@@ -21,12 +21,13 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles, audited, webhooks family }
+	families struct{ accounts, devices, bindings, tasks, diagnostics, packages, messages, operators, clients, roles, audited, webhooks family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
 	bindings       *loader[*models.Binding]
 	tasks          *loader[*models.Task]
+	diagnostics    *loader[*models.Diagnostic]
 	packages       *loader[*models.Package]
 	messages       *loader[*models.SmsMessage]
 	operators      *loader[*models.Operator]
@@ -68,6 +69,7 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.devices = newLoader(&f.devices, s.Devices.ByIDs)
 	r.bindings = newLoader(&f.bindings, s.Bindings.ByIDs)
 	r.tasks = newLoader(&f.tasks, s.Tasks.ByIDs)
+	r.diagnostics = newLoader(&f.diagnostics, s.Diagnostics.ByIDs)
 	r.packages = newLoader(&f.packages, s.Packages.ByIDs)
 	r.messages = newLoader(&f.messages, s.Sms.ByIDs)
 	r.operators = newLoader(&f.operators, s.Operators.OperatorsByID)

@@ -18,6 +18,7 @@ import (
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
@@ -85,17 +86,18 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Desk: desk.New(s, clock, room, h.log, desk.Config{
 			Plan: models.NumberPlan{Country: "86", Area: "21"}, MinVersion: map[models.ClientType]string{models.PC: "1.5"},
 		}),
-		Operators:  people,
-		Passwords:  keeper,
-		Packages:   keepers,
-		Sms:        sms.New(s, clock, nil),
-		Statistics: statistics.New(s, clock, statistics.Config{}),
-		Tasks:      tasks.New(s, clock, tasks.Config{Packages: keepers}),
-		Webhooks:   webhooks.New(s, clock, h.log, people, outbound.New(outbound.Config{Lab: lab}), webhooks.Config{Lab: lab}),
-		Events:     h.log,
-		Clock:      clock,
-		TokenSeeds: [][32]byte{{1}, {2}},
-		Lab:        lab,
+		Diagnostics: diagnostics.New(s, clock, diagnostics.Config{Targets: diagnostics.Targets{All: true}, PerHour: 6}),
+		Operators:   people,
+		Passwords:   keeper,
+		Packages:    keepers,
+		Sms:         sms.New(s, clock, nil),
+		Statistics:  statistics.New(s, clock, statistics.Config{}),
+		Tasks:       tasks.New(s, clock, tasks.Config{Packages: keepers}),
+		Webhooks:    webhooks.New(s, clock, h.log, people, outbound.New(outbound.Config{Lab: lab}), webhooks.Config{Lab: lab}),
+		Events:      h.log,
+		Clock:       clock,
+		TokenSeeds:  [][32]byte{{1}, {2}},
+		Lab:         lab,
 	}
 	if h.handler, err = graph.New(h.config); err != nil {
 		t.Fatal(err)

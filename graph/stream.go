@@ -26,13 +26,13 @@ type session struct {
 
 	mu      sync.Mutex
 	caller  caller
-	streams map[*eventStream]struct{}
+	streams map[following]struct{}
 }
 
 var _ transport.Caller = (*session)(nil)
 
 func (s *server) newSession(c caller, remote string) *session {
-	return &session{server: s, remote: remote, caller: c, streams: map[*eventStream]struct{}{}}
+	return &session{server: s, remote: remote, caller: c, streams: map[following]struct{}{}}
 }
 
 // greet keeps of a handshake what connection_init needs later.
@@ -112,7 +112,7 @@ func (c *session) Check(ctx context.Context) error {
 	actor.OnBehalfOf = before.actor.OnBehalfOf
 	c.mu.Lock()
 	c.caller.actor = actor
-	streams := make([]*eventStream, 0, len(c.streams))
+	streams := make([]following, 0, len(c.streams))
 	for s := range c.streams {
 		streams = append(streams, s)
 	}
@@ -130,6 +130,9 @@ func same(a, b []models.Grant) bool {
 	}
 	return len(a) == 0 || &a[0] == &b[0] || reflect.DeepEqual(a, b)
 }
+
+// following is a subscription; judgeAgain holds it against the rights that there are now.
+type following interface{ judgeAgain() }
 
 // eventStream is one subscription to the log.
 type eventStream struct {
@@ -171,7 +174,10 @@ func (c *session) Subscribe(ctx context.Context, operation *graphql.OperationCon
 		return nil, door.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.Wrap(err)})
 	}
 	fields := graphql.CollectFields(operation, operation.Operation.SelectionSet, []string{"Subscription"})
-	if len(fields) != 1 || fields[0].Name != "eventStream" {
+	switch {
+	case len(fields) == 1 && fields[0].Name == "diagnostic":
+		return c.watch(ctx, operation, wake, refuse)
+	case len(fields) != 1 || fields[0].Name != "eventStream":
 		return refuse(models.E(validationFailed, "a subscription has one field of the schema"))
 	}
 	s := &eventStream{session: c, origin: models.OriginFrom(ctx), wake: wake}

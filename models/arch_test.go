@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"models/events"},
 	{"models/devices", "models/sms", "models/packages", "models/operators"},
 	{"models/tasks", "models/configuration", "models/webhooks"},
-	{"models/passwords", "models/bindings", "models/statistics"},
+	{"models/passwords", "models/bindings", "models/diagnostics", "models/statistics"},
 	{"models/accounts"},
 	{"models/desk"},
 	{"models/clients"},

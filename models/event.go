@@ -24,6 +24,7 @@ const (
 	KindWebhook    Kind = "Webhook"
 	// KindWebhookDelivery names what is no node.
 	KindWebhookDelivery Kind = "WebhookDelivery"
+	KindDiagnostic      Kind = "Diagnostic"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )
@@ -61,6 +62,7 @@ const (
 	PasswordChanged           EventType = "PASSWORD_CHANGED"
 	ConfigurationChanged      EventType = "CONFIGURATION_CHANGED"
 	StatisticsReceived        EventType = "STATISTICS_RECEIVED"
+	DiagnosticCompleted       EventType = "DIAGNOSTIC_COMPLETED"
 	Security                  EventType = "SECURITY"
 	AlarmRaised               EventType = "ALARM_RAISED"
 	AlarmCleared              EventType = "ALARM_CLEARED"

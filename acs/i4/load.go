@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ var entryKeys = map[string][]string{
 	"results":     {"status", "text"},
 	"parameters":  {"path", "type", "write", "secret", "optional", "switch", "service"},
 	"services":    {"object", "on", "off"},
+	"profiles":    {"reports", "objects", "parameters"},
 }
 
 // file is profile.yaml.
@@ -50,6 +52,7 @@ type file struct {
 		Off    map[string]string `yaml:"off"`
 	} `yaml:"services"`
 	Defaults map[string]map[string]string `yaml:"defaults"`
+	Profiles map[string]yaml.Node         `yaml:"profiles"`
 }
 
 // Load returns the embedded profile with override laid over it; an empty override changes nothing. An error says which key is wrong and, for
@@ -69,15 +72,67 @@ func Load(override []byte) (*Profile, error) {
 		}
 		merge(base, over)
 	}
-	var f file
-	if err := base.Decode(&f); err != nil {
-		return nil, fmt.Errorf("i4.profile: %w", err)
-	}
-	p, err := f.build()
+	p, f, err := compile(base)
 	if err != nil {
 		return nil, fmt.Errorf("i4.profile: %w", err)
 	}
+	for _, name := range slices.Sorted(maps.Keys(f.Profiles)) {
+		other, err := generation(base, f.Profiles[name])
+		if err != nil {
+			return nil, fmt.Errorf("i4.profile: profiles.%s: %w", name, err)
+		}
+		p.generations = append(p.generations, other)
+	}
 	return p, nil
+}
+
+// compile builds the profile that a mapping describes.
+func compile(root *yaml.Node) (*Profile, *file, error) {
+	var f file
+	if err := root.Decode(&f); err != nil {
+		return nil, nil, err
+	}
+	p, err := f.build()
+	return p, &f, err
+}
+
+// generation builds the profile of another generation of the data model: base with what differs laid over it.
+func generation(base *yaml.Node, differs yaml.Node) (*Profile, error) {
+	var own struct {
+		Reports string `yaml:"reports"`
+	}
+	if err := differs.Decode(&own); err != nil {
+		return nil, err
+	}
+	if own.Reports == "" {
+		return nil, errors.New("reports is missing")
+	}
+	over := yaml.Node{Kind: yaml.MappingNode}
+	_ = pairs(&differs, func(key, value *yaml.Node) error {
+		if key.Value != "reports" {
+			over.Content = append(over.Content, key, value)
+		}
+		return nil
+	})
+	if err := check(base, &over); err != nil {
+		return nil, err
+	}
+	whole := clone(base)
+	merge(whole, &over)
+	p, _, err := compile(whole)
+	if err == nil {
+		p.reports = own.Reports
+	}
+	return p, err
+}
+
+func clone(n *yaml.Node) *yaml.Node {
+	c := *n
+	c.Content = make([]*yaml.Node, len(n.Content))
+	for i, child := range n.Content {
+		c.Content[i] = clone(child)
+	}
+	return &c
 }
 
 // parse returns the mapping at the root of the one document in text, or nil if there is none.
@@ -103,7 +158,7 @@ func parse(text []byte) (*yaml.Node, error) {
 	return root, nil
 }
 
-// check refuses keys of an override that nothing would read. Objects and parameters may be new, defaults are judged by build.
+// check refuses keys of an override that nothing would read. Objects, parameters and profiles may be new, defaults are judged by build.
 func check(base, over *yaml.Node) error {
 	return pairs(over, func(key, value *yaml.Node) error {
 		section := find(base, key.Value)
@@ -118,7 +173,7 @@ func check(base, over *yaml.Node) error {
 			return nil
 		}
 		return pairs(value, func(name, entry *yaml.Node) error {
-			if key.Value != "parameters" && find(section, name.Value) == nil {
+			if key.Value != "parameters" && key.Value != "profiles" && find(section, name.Value) == nil {
 				return unknown(name, key.Value+".", keysOf(section))
 			}
 			if entry.Kind != yaml.MappingNode {
@@ -318,6 +373,12 @@ func (f *file) buildParameters(p *Profile) error {
 			return fmt.Errorf("parameters.%s and %s have the same path", p.parameters[other].Name, parameter.Name)
 		}
 		p.byName[parameter.Name], p.byPath[parameter.Path] = i, i
+		if path, _, ok := strings.Cut(parameter.Path, row); ok {
+			name, _, _ := strings.Cut(parameter.Name, row)
+			if t := (table{name, path}); !slices.Contains(p.tables, t) {
+				p.tables = append(p.tables, t)
+			}
+		}
 	}
 	for _, name := range needed {
 		if _, ok := p.byName[name]; !ok {

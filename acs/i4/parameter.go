@@ -16,7 +16,7 @@ import (
 type Parameter struct {
 	Name     string // logical, such as sip.outboundProxy
 	Path     string
-	Type     string // such as xsd:unsignedInt
+	Type     string // such as xsd:unsignedInt; empty for an object, whose path ends with a dot
 	Writable bool   // by the platform
 	Secret   bool   // reads back empty, is masked everywhere
 	Optional bool   // a client without it still works (resolutions 38)
@@ -50,13 +50,15 @@ const (
 
 // parseForm reads the types of profile.yaml, such as string(64), enum(a|b), unsignedInt(1..65535), boolean.
 func parseForm(text string) (form, error) {
-	bad := fmt.Errorf("type %q is none of string(max), enum(a|b), unsignedInt, unsignedInt(min..max), int, boolean, dateTime", text)
+	bad := fmt.Errorf("type %q is none of string(max), enum(a|b), unsignedInt, unsignedInt(min..max), int, boolean, dateTime, object", text)
 	name, rest, bounded := strings.Cut(text, "(")
 	inner, closed := strings.CutSuffix(rest, ")")
 	if bounded != closed {
 		return form{}, bad
 	}
 	switch {
+	case text == "object":
+		return form{}, nil
 	case name == "string" && bounded:
 		n, err := strconv.Atoi(inner)
 		if err != nil || n < 1 {

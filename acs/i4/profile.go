@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/models"
 )
 
@@ -28,9 +29,37 @@ type Profile struct {
 	classes    map[string]models.ClientType
 	services   map[string]Service
 	defaults   map[models.ClientType]map[string]string
+	tables     []table
 	// Patterns of paths, in lower case.
 	secrets, personal []string
+	// generations are the profiles of devices whose data model is another one; reports is what tells such a device.
+	generations []*Profile
+	reports     string
 }
+
+// table is an object with numbered rows, by logical name and by path.
+type table struct{ name, path string }
+
+// row stands for the number of a row in names and paths.
+const row = "{i}"
+
+// Of returns the profile of the device that sent m: that of another generation of the data model if it reports something of it, else p.
+func (p *Profile) Of(m *cwmp.Inform) *Profile {
+	for _, other := range p.generations {
+		for i := range m.Parameters {
+			if strings.HasPrefix(m.Parameters[i].Name, other.reports) {
+				return other
+			}
+		}
+	}
+	return p
+}
+
+// Generations returns p and the profiles of devices whose data model is another one.
+func (p *Profile) Generations() []*Profile { return append([]*Profile{p}, p.generations...) }
+
+// Reports is the path by which a device of this generation of the data model is known; empty for the usual one.
+func (p *Profile) Reports() string { return p.reports }
 
 // Service is what switching a service on and off means: values by logical name (resolutions 26, 71).
 type Service struct {
@@ -47,15 +76,40 @@ func (p *Profile) Parameter(nameOrPath string) (Parameter, bool) {
 		i, ok = p.byPath[nameOrPath]
 	}
 	if !ok {
-		return Parameter{}, false
+		return p.inRow(nameOrPath)
 	}
 	return p.parameters[i], true
+}
+
+// inRow finds a parameter of a numbered row.
+func (p *Profile) inRow(nameOrPath string) (Parameter, bool) {
+	for _, t := range p.tables {
+		for _, side := range []struct {
+			before string
+			index  map[string]int
+		}{{t.name, p.byName}, {t.path, p.byPath}} {
+			rest, inside := strings.CutPrefix(nameOrPath, side.before)
+			number, leaf, ok := strings.Cut(rest, ".")
+			if !inside || !ok || number == "" || strings.Trim(number, "0123456789") != "" {
+				continue
+			}
+			if i, known := side.index[side.before+row+"."+leaf]; known {
+				parameter := p.parameters[i]
+				parameter.Name, parameter.Path = strings.Replace(parameter.Name, row, number, 1), strings.Replace(parameter.Path, row, number, 1)
+				return parameter, true
+			}
+		}
+	}
+	return Parameter{}, false
 }
 
 // Name returns the logical name of a path, or the path itself where there is none.
 func (p *Profile) Name(path string) string {
 	if i, ok := p.byPath[path]; ok {
 		return p.parameters[i].Name
+	}
+	if parameter, ok := p.inRow(path); ok {
+		return parameter.Name
 	}
 	return path
 }
@@ -64,6 +118,9 @@ func (p *Profile) Name(path string) string {
 func (p *Profile) Path(name string) (string, bool) {
 	if i, ok := p.byName[name]; ok {
 		return p.parameters[i].Path, true
+	}
+	if parameter, ok := p.inRow(name); ok {
+		return parameter.Path, true
 	}
 	return name, name != "" && name[0] >= 'A' && name[0] <= 'Z'
 }

@@ -21,8 +21,9 @@ func (x *exchange) open(envelope *cwmp.Envelope) {
 		x.envelope(fault)
 		return
 	}
-	in, warnings := x.profile.Inform(envelope.Body.(*cwmp.Inform), x.ip)
-	x.judge(&repeated{body: x.body, contentType: x.r.Header.Get("Content-Type"), envelope: envelope, in: in, warnings: warnings})
+	profile := x.profile.Of(envelope.Body.(*cwmp.Inform))
+	in, warnings := profile.Inform(envelope.Body.(*cwmp.Inform), x.ip)
+	x.judge(&repeated{body: x.body, contentType: x.r.Header.Get("Content-Type"), envelope: envelope, profile: profile, in: in, warnings: warnings})
 }
 
 // openAs is open for an Inform that came before, on the same connection.
@@ -71,7 +72,7 @@ func (x *exchange) judge(c *repeated) {
 	// What the session needs of the Inform is in its headers; its parameters are not kept twice.
 	header := *envelope
 	header.Body = &cwmp.Inform{}
-	e.session = session.New(x.profile, x.config.Session, visit, &header, in, r.trust)
+	e.session = session.New(c.profile, x.config.Session, visit, &header, in, r.trust)
 	x.reserved = false
 	older := x.table.insert(e, e.session.Deadline())
 	x.conn.current.Store(e)

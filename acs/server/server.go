@@ -140,6 +140,7 @@ type repeated struct {
 	body        []byte
 	contentType string
 	envelope    *cwmp.Envelope
+	profile     *i4.Profile // of the device
 	in          *models.Inform
 	warnings    []i4.Warning
 }

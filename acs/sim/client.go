@@ -100,6 +100,7 @@ type Client struct {
 	nextID   int
 	calls    calls
 
+	tested    []string         // the states of tests that are over and were not told
 	downloads []*cwmp.Download // asked for and not begun
 	known     map[string]bool  // their CommandKeys, begun or not
 

@@ -45,6 +45,10 @@ type Faults struct {
 	Installed string
 	// NoTransferComplete keeps the end of a download to itself.
 	NoTransferComplete bool
+	// TestState is how every test ends instead of well.
+	TestState string
+	// TestTaskID is what the client takes for the TaskId of its tests.
+	TestTaskID string
 	// NoID leaves cwmp:ID out of answers.
 	NoID bool
 	// Respond answers instead of the client unless it returns nil.

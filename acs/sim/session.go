@@ -76,7 +76,7 @@ func (c *Client) session(ctx context.Context, a *attempt) error {
 	if _, ok := answer.(*cwmp.InformResponse); !ok {
 		return fmt.Errorf("inform: answered by %s", answer.Method())
 	}
-	c.events = nil // delivered (i4.md A.5-4)
+	c.events, c.tested = nil, nil // delivered (i4.md A.5-4)
 	if c.faults.CloseAfterInform {
 		return nil
 	}
@@ -103,9 +103,12 @@ func (d *dialogue) inform(ctx context.Context, events []cwmp.Event) (*cwmp.Infor
 		base = append(base, "softClient.clientType")
 	}
 	for _, name := range base {
+		if name == "rootDataModelVersion" && d.store.rows[d.store.path(name)] == nil {
+			name = "deviceSummary" // another generation of the data model
+		}
 		m.Parameters = append(m.Parameters, d.value(name, d.store.get(name)))
 	}
-	m.Parameters = append(m.Parameters, d.attempt.parameters...)
+	m.Parameters = append(append(m.Parameters, d.attempt.parameters...), d.ended()...)
 	if nonce := d.nonce(); nonce != "" {
 		d.store.set("auth.clientNonce", nonce)
 		m.Parameters = append(m.Parameters, d.value("auth.clientNonce", nonce))

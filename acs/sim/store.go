@@ -49,7 +49,7 @@ var computed = []string{"auth.proof", "auth.newSalt", "auth.newIterations", "aut
 func newStore(c Config) *store {
 	s := &store{profile: c.Profile, rows: map[string]*row{}}
 	for _, p := range c.Profile.Catalogue() {
-		if c.Type == models.Generic && !standardPath(p.Path) {
+		if c.Type == models.Generic && !standardPath(p.Path) && !ofTest(p.Name, p.Path) || strings.HasSuffix(p.Path, ".") || strings.Contains(p.Path, "{i}") {
 			continue
 		}
 		s.rows[p.Path] = &row{xsd: p.Type, writable: p.Writable, secret: p.Secret, check: p.Check}
@@ -74,6 +74,13 @@ func newStore(c Config) *store {
 	} {
 		s.set(name, value)
 	}
+	if c.Profile.Reports() == s.path("deviceSummary") {
+		s.set("deviceSummary", "Device:1.0[](Baseline:1)")
+		delete(s.rows, s.path("rootDataModelVersion"))
+	}
+	for object := range tests {
+		s.set(object+testState, "None")
+	}
 	if c.Type == models.Mobile {
 		for name, value := range map[string]string{
 			"deviceInfo.hardwareVersion": "CDMA2000 handset", "softClient.osType": "Android 2.3", "softClient.networkType": "EVDO",
@@ -87,7 +94,7 @@ func newStore(c Config) *store {
 
 // standardPath tells whether a plain TR-069 device has the parameter.
 func standardPath(path string) bool {
-	for _, object := range []string{"Device.RootDataModelVersion", "Device.DeviceInfo.", "Device.ManagementServer.", "Device.Time."} {
+	for _, object := range []string{"Device.RootDataModelVersion", "Device.DeviceSummary", "Device.LAN.", "Device.DeviceInfo.", "Device.ManagementServer.", "Device.Time.", "InternetGatewayDevice."} {
 		if strings.HasPrefix(path, object) {
 			return true
 		}
@@ -117,6 +124,13 @@ func (s *store) set(nameOrPath, value string) {
 		if _, known := s.profile.Parameter(path); !known {
 			s.rows[path] = &row{value: value, xsd: "xsd:string", writable: true, secret: s.profile.IsSecret(path)}
 		}
+	}
+}
+
+// put is set for what a test finds, the rows of its tables included.
+func (s *store) put(name, value string) {
+	if parameter, known := s.profile.Parameter(name); known {
+		s.rows[parameter.Path] = &row{value: value, xsd: parameter.Type}
 	}
 }
 

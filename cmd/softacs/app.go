@@ -25,6 +25,7 @@ import (
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
@@ -41,28 +42,29 @@ type app struct {
 	config Config
 	clock  models.Clock
 
-	store      *store.Store
-	log        *events.Log
-	devices    *devices.Room
-	sms        *sms.Room
-	tasks      *tasks.Room
-	packages   *packages.Room
-	passwords  *passwords.Room
-	statistics *statistics.Room
-	clients    *clients.Room
-	webhooks   *webhooks.Room
-	acs        *server.Server
-	metrics    *metrics
-	door       *graph.Door
-	north      *http.Server
-	south      *http.Server
-	admin      *http.Server
-	northAddr  net.Listener
-	southAddr  net.Listener
-	adminAddr  net.Listener
-	portal     *http.Server
-	portalAddr net.Listener
-	background sync.WaitGroup
+	store       *store.Store
+	log         *events.Log
+	devices     *devices.Room
+	diagnostics *diagnostics.Room
+	sms         *sms.Room
+	tasks       *tasks.Room
+	packages    *packages.Room
+	passwords   *passwords.Room
+	statistics  *statistics.Room
+	clients     *clients.Room
+	webhooks    *webhooks.Room
+	acs         *server.Server
+	metrics     *metrics
+	door        *graph.Door
+	north       *http.Server
+	south       *http.Server
+	admin       *http.Server
+	northAddr   net.Listener
+	southAddr   net.Listener
+	adminAddr   net.Listener
+	portal      *http.Server
+	portalAddr  net.Listener
+	background  sync.WaitGroup
 	// endJobs lets what works by itself begin nothing new; endLoops ends all loops in the background, after which nothing is left unwritten.
 	endJobs  func()
 	endLoops func()
@@ -165,13 +167,18 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		return nil, err
 	}
 	a.webhooks = newWebhooks(c, s, a.clock, a.log, operatorRoom)
+	diagnosticConfig, err := diagnosticsConfig(c, profile)
+	if err != nil {
+		return nil, err
+	}
+	a.diagnostics = diagnostics.New(s, a.clock, diagnosticConfig)
 	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err
 	}
 	a.clients = clients.New(s, a.clock, clients.Rooms{
-		Configuration: configurationRoom, Devices: a.devices, Packages: a.packages, Passwords: a.passwords, SMS: a.sms, Statistics: a.statistics,
-		Tasks: a.tasks,
+		Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Packages: a.packages, Passwords: a.passwords, SMS: a.sms,
+		Statistics: a.statistics, Tasks: a.tasks,
 	}, clientConfig)
 	if slices.Contains(c.I4.Mobile.Modes, "mo-sms") {
 		if !strings.HasPrefix(c.SMS.Reveal(), "smpp:") {
@@ -183,7 +190,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
-		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
+		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom,
 		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
@@ -217,7 +224,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 func (a *app) runLoops(ctx context.Context) {
 	ctx = models.WithActor(context.WithoutCancel(ctx), models.System("softacs"))
 	jobs, endJobs := context.WithCancel(ctx)
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.diagnostics.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean} {
 		a.background.Go(func() { loop(jobs) })
 	}
 	sessions, endSessions := context.WithCancel(ctx)

@@ -190,6 +190,7 @@ func (c *Config) complete() error {
 		return err
 	}
 	if err := c.checkWebhooks(); err != nil {
+	if err := c.checkDiagnostics(); err != nil {
 		return err
 	}
 	return c.checkSMS()

@@ -34,6 +34,7 @@ func TestDemo(t *testing.T) {
 		`client 03 +is a phone; its network vouches for`, `client 03 +is authenticated; has cfg-000000001, line Enabled`,
 		`client 04 +is a phone on WiFi; asks for a code`, `client 04 +is authenticated; has cfg-000000001, line Enabled`,
 		`BSS +suspends account \+862160000005`, `client 05 +is told that the account is suspended; line Disabled`,
+		`care +asks the client of .* to trace the route`, `client 01 +runs a test`, `client 01 +tells what it found`,
 		`BSS +resumes account \+862160000005`, `client 05 +is back in service; line Enabled`,
 		`BSS +turns VIDEO on for account \+862160000001`, `client 01 +heartbeat brings cfg-000000002: video.enable = 1`,
 	} {

@@ -106,6 +106,11 @@ func (p person) live(ctx context.Context) {
 			barred = false
 			p.say(p.name, "is back in service; line "+client.Get("line.enable"))
 		}
+		if client.Diagnose() > 0 {
+			p.say(p.name, "runs a test that the platform asked for")
+			o, err := client.Inform(ctx, models.EventDiagnostics)
+			p.tell(ctx, o, err, "tells what it found (8 DIAGNOSTICS COMPLETE)")
+		}
 		if beat == settled {
 			p.follow(ctx, client)
 		}
@@ -234,7 +239,7 @@ func (p person) watch(e sim.Exchange) error {
 		switch name := p.profile.Name(v.Name); {
 		case strings.HasPrefix(name, "auth."):
 			return nil // a proof is going on
-		case strings.HasPrefix(name, "ui.") || p.profile.IsSecret(v.Name):
+		case strings.HasPrefix(name, "ui.") || strings.HasPrefix(name, "diag.") || p.profile.IsSecret(v.Name):
 		default:
 			p.say(p.name, fmt.Sprintf("heartbeat brings %s: %s = %s", set.ParameterKey, name, v.Value))
 		}

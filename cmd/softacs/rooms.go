@@ -47,6 +47,14 @@ func deniedPaths(p *i4.Profile) []string {
 			denied = append(denied, path)
 		}
 	}
+	// A test set by hand would go round the limits and the allowed targets of diagnostics.
+	for _, generation := range p.Generations() {
+		for _, parameter := range generation.Catalogue() {
+			if strings.HasPrefix(parameter.Name, "diag.") && (strings.HasSuffix(parameter.Path, ".") || parameter.Name == "diag.taskId") {
+				denied = append(denied, parameter.Path)
+			}
+		}
+	}
 	for _, name := range []string{"ui.status", "auth.proof"} {
 		if path, ok := p.Path(name); ok {
 			denied = append(denied, path[:strings.LastIndex(path, ".")+1])

@@ -140,6 +140,10 @@ type I4 struct {
 	Stats struct {
 		Interval int `koanf:"interval"`
 	} `koanf:"stats"`
+	Diag struct {
+		Targets []string `koanf:"targets"`
+		Timeout int      `koanf:"timeout"`
+	} `koanf:"diag"`
 	Presence  Presence                     `koanf:"presence"`
 	Heartbeat map[string]Heartbeat         `koanf:"heartbeat"`
 	Defaults  map[string]map[string]string `koanf:"defaults"`
@@ -208,6 +212,7 @@ type DoorLimits struct {
 	L0PerSecond      int `koanf:"l0PerSecond"`
 	HeartbeatSeconds int `koanf:"heartbeatSeconds"`
 	StatsMinutes     int `koanf:"statsMinutes"`
+	DiagPerHour      int `koanf:"diagPerHour"`
 }
 
 // Heartbeat is how often a client type is to be heard of.
@@ -252,7 +257,9 @@ func defaultConfig() (c Config) {
 	c.I4.Stats.Interval = 86_400
 	c.I4.Limits = DoorLimits{
 		Sessions: 20_000, L0PerMinuteIP: door.L0PerMinuteIP, L0PerSecond: door.L0PerSecond, HeartbeatSeconds: door.HeartbeatSeconds, StatsMinutes: 15,
+		DiagPerHour: 6,
 	}
+	c.I4.Diag.Timeout = 600
 	c.I4.Device.Conflict, c.I4.Device.Max = string(policy.Conflict), map[string]int{}
 	for t, n := range policy.Max {
 		c.I4.Device.Max[t.Wire()] = n

@@ -29,6 +29,7 @@ type QueryResolver interface {
 	Search(ctx context.Context, text string, first int) ([]types.SearchHit, error)
 	Device(ctx context.Context, ref model.DeviceRef) (*models.Device, error)
 	Devices(ctx context.Context, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) (*types.DeviceConnection, error)
+	Diagnostic(ctx context.Context, id models.Subject) (*models.Diagnostic, error)
 	EventHead(ctx context.Context) (string, error)
 	Events(ctx context.Context, after *string, filter *model.EventFilter, first int) (*model.EventConnection, error)
 	Operators(ctx context.Context) ([]*models.Operator, error)
@@ -251,6 +252,20 @@ func (ec *executionContext) field_Query_devices_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["before"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_diagnostic_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (models.Subject, error) {
+			return ec.unmarshalNID2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSubject(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
 	return args, nil
 }
 
@@ -1104,6 +1119,50 @@ func (ec *executionContext) fieldContext_Query_devices(ctx context.Context, fiel
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_devices_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_diagnostic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_diagnostic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Diagnostic(ctx, fc.Args["id"].(models.Subject))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Diagnostic) graphql.Marshaler {
+			return ec.marshalODiagnostic2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐDiagnostic(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_diagnostic(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Diagnostic(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_diagnostic_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -1987,6 +2046,13 @@ func (ec *executionContext) _MutationPayload(ctx context.Context, sel ast.Select
 			return graphql.Null
 		}
 		return ec._OperatorPayload(ctx, sel, obj)
+	case model.DiagnosticPayload:
+		return ec._DiagnosticPayload(ctx, sel, &obj)
+	case *model.DiagnosticPayload:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._DiagnosticPayload(ctx, sel, obj)
 	case model.DeviceTaskPayload:
 		return ec._DeviceTaskPayload(ctx, sel, &obj)
 	case *model.DeviceTaskPayload:
@@ -2098,6 +2164,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._SmsMessage(ctx, sel, obj)
+	case models.Diagnostic:
+		return ec._Diagnostic(ctx, sel, &obj)
+	case *models.Diagnostic:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Diagnostic(ctx, sel, obj)
 	case models.Task:
 		return ec._DeviceTask(ctx, sel, &obj)
 	case *models.Task:
@@ -2465,6 +2538,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_devices(ctx, field)
+				})
+		case "diagnostic":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_diagnostic(ctx, field)
 				})
 		case "eventHead":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

@@ -213,6 +213,25 @@ type DeviceTaskPayload struct {
 
 func (DeviceTaskPayload) IsMutationPayload() {}
 
+type DiagnosticConnection struct {
+	Edges    []*DiagnosticEdge    `json:"edges"`
+	Nodes    []*models.Diagnostic `json:"nodes"`
+	PageInfo *types.PageInfo      `json:"pageInfo"`
+}
+
+type DiagnosticEdge struct {
+	Cursor string             `json:"cursor"`
+	Node   *models.Diagnostic `json:"node"`
+}
+
+type DiagnosticPayload struct {
+	Diagnostic *models.Diagnostic `json:"diagnostic,omitempty"`
+	Replayed   bool               `json:"replayed"`
+	UserErrors []UserError        `json:"userErrors"`
+}
+
+func (DiagnosticPayload) IsMutationPayload() {}
+
 type DimensionValue struct {
 	Dimension CallDimension `json:"dimension"`
 	Value     string        `json:"value"`
@@ -452,6 +471,19 @@ type RolePayload struct {
 }
 
 func (RolePayload) IsMutationPayload() {}
+
+// host: ping and trace route; URL: speed tests; name: NSLOOKUP; registrar or nothing: SIP_REGISTRATION; echo server, with or without port: MEDIA_LOOPBACK.
+// server: the name server of NSLOOKUP. bytes: of a packet of IP_PING and TRACEROUTE, of the whole upload. count: tries of IP_PING, TRACEROUTE, NSLOOKUP
+type RunDiagnosticInput struct {
+	IdempotencyKey string                     `json:"idempotencyKey"`
+	Device         *DeviceRef                 `json:"device"`
+	Kind           models.DiagnosticKind      `json:"kind"`
+	Host           graphql.Omittable[*string] `json:"host,omitempty"`
+	Server         graphql.Omittable[*string] `json:"server,omitempty"`
+	Bytes          graphql.Omittable[*int64]  `json:"bytes,omitempty"`
+	Count          graphql.Omittable[*int]    `json:"count,omitempty"`
+	TimeoutSeconds int                        `json:"timeoutSeconds"`
+}
 
 type SaveAPIClientInput struct {
 	ID              graphql.Omittable[*models.Subject] `json:"id,omitempty"`

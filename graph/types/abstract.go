@@ -9,6 +9,8 @@ type (
 	Versioned any
 	// Actor is whoever caused something.
 	Actor any
+	// DiagnosticResult is what a test found.
+	DiagnosticResult any
 	// SearchHit is whatever search finds.
 	SearchHit any
 )

@@ -18,6 +18,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
@@ -55,6 +56,7 @@ type Config struct {
 type Rooms struct {
 	Configuration *configuration.Room
 	Devices       *devices.Room
+	Diagnostics   *diagnostics.Room
 	Packages      *packages.Room
 	Passwords     *passwords.Room
 	SMS           *sms.Room
@@ -276,6 +278,16 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	mismatch := ok && claimed != d.ClientType && d.ReportHash != before && !v.in.Has(models.EventRegister)
 	if boot || v.in.Has(models.EventMReboot) {
 		if err := v.room.Tasks.Rebooted(ctx, d); err != nil {
+			return err
+		}
+	}
+	if boot {
+		if err := v.room.Diagnostics.Booted(ctx, d); err != nil {
+			return err
+		}
+	}
+	if v.in.Has(models.EventDiagnostics) {
+		if err := v.room.Diagnostics.Reported(ctx, d, v.in); err != nil {
 			return err
 		}
 	}

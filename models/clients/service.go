@@ -9,6 +9,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
 )
@@ -20,7 +21,7 @@ const maxTasks = 16
 // without work costs no statement.
 type service struct {
 	*Visit
-	// delivery is out; nil if a task is, or nothing.
+	// delivery is out; nil if a task or a diagnostic is, or nothing.
 	delivery *configuration.Delivery
 	// outcome goes with the delivery that turns the line off, or on again.
 	outcome *models.Outcome
@@ -28,6 +29,9 @@ type service struct {
 	own   []models.Value
 	task  *models.Task
 	taken int
+	// test is the diagnostic that is being read or begun; nil if none is. read, tested: this session has read, or begun, what there was.
+	test         *models.Diagnostic
+	read, tested bool
 	// gone: the device was unbound in this session, because it has answered for the closing of its account. told: it knows.
 	gone, told bool
 	// over: a newer session has the device, or there is nothing left.
@@ -41,7 +45,14 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 	if f.task != nil && len(f.task.Steps) > 0 { // one task, several requests
 		return &f.task.Steps[0], nil
 	}
-	request, err := f.configure(ctx)
+	if f.test != nil { // as well
+		return &f.test.Steps[0], nil
+	}
+	request, err := f.results(ctx)
+	if err != nil || request != nil || f.over {
+		return request, err
+	}
+	request, err = f.configure(ctx)
 	if err != nil || request != nil || f.over {
 		return request, err
 	}
@@ -52,6 +63,9 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 	}
 	// A device that owes a proof is here for what its account's suspension or end takes from it.
 	if f.taken < maxTasks && !f.gone && !f.device.ReauthRequired {
+		if request, err = f.diagnose(ctx); err != nil || request != nil {
+			return request, err
+		}
 		f.task, request, err = f.room.Tasks.Next(ctx, f.device, f.epoch)
 		if err != nil || request != nil {
 			f.taken++
@@ -66,6 +80,44 @@ func (f *service) due() bool {
 	now := f.room.clock.Now()
 	work := f.device.WorkAt
 	return !work.IsZero() && work <= now || !f.device.AccountID.IsZero() && configuration.Due(f.device, f.in, now)
+}
+
+// results asks for what the device's diagnostics found, before anything else (i4.md A.5-8); nil if there is nothing to ask.
+func (f *service) results(ctx context.Context) (*models.Request, error) {
+	if f.read || f.gone || f.device.ReauthRequired {
+		return nil, nil
+	}
+	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
+		f.test = nil
+		if _, err := f.begin(tx); err != nil {
+			return err
+		}
+		var err error
+		f.test, err = f.room.Diagnostics.Read(tx, f.device, f.epoch)
+		return err
+	})
+	if errors.Is(err, configuration.ErrOvertaken) {
+		f.over = true
+		return nil, nil
+	}
+	if err != nil || f.test == nil {
+		f.read = err == nil
+		return nil, err
+	}
+	return &f.test.Steps[0], nil
+}
+
+// diagnose begins the diagnostic that waits; nil if none does.
+func (f *service) diagnose(ctx context.Context) (request *models.Request, err error) {
+	if f.tested {
+		return nil, nil
+	}
+	if f.test, err = f.room.Diagnostics.Begin(ctx, f.device, f.epoch); err != nil || f.test == nil {
+		f.tested = true
+		return nil, err
+	}
+	f.taken++
+	return &f.test.Steps[0], nil
 }
 
 // configure takes the device's work, if this session has not yet, and returns the configuration that it is owed; nil if none.
@@ -217,6 +269,13 @@ func (f *service) deliver() *models.Request {
 }
 
 func (f *service) answer(ctx context.Context, reply models.Reply) error {
+	if f.test != nil {
+		err := f.room.Diagnostics.Answered(ctx, f.device, f.test, f.epoch, reply)
+		if err != nil || len(f.test.Steps) == 0 {
+			f.test = nil
+		}
+		return err
+	}
 	if f.delivery == nil && f.task == nil {
 		return nil // what it makes of a Status 12 changes nothing
 	}
@@ -254,6 +313,9 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 
 // broke gives a task back that was out; what became of a configuration the next Inform tells.
 func (f *service) broke(ctx context.Context) error {
+	if f.test != nil {
+		return f.room.Diagnostics.Lost(ctx, f.device)
+	}
 	if f.task == nil {
 		return nil
 	}
@@ -275,7 +337,11 @@ func (f *service) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, at := range []models.Time{configure, task} {
+		test, err := diagnostics.Due(tx, f.device.ID)
+		if err != nil {
+			return err
+		}
+		for _, at := range []models.Time{configure, task, test} {
 			if err := devices.SetWork(tx, f.device.ID, at); err != nil {
 				return err
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/softacs/softacs/models/clients"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
+	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/passwords"
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/statistics"
@@ -68,7 +69,7 @@ func each(t *testing.T, change func(*clients.Config), f func(h *house)) {
 		h.accounts = accounts.New(s, passwordRoom, configurationRoom, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret})
 		h.Room = clients.New(s, clock, clients.Rooms{
 			Configuration: configurationRoom, Devices: devices.New(s, clock, devices.Config{}), Passwords: passwordRoom,
-			SMS: sms.New(s, clock, nowhere{}), Statistics: statistics.New(s, clock, statistics.Config{}), Tasks: tasks.New(s, clock, tasks.Config{}),
+			SMS: sms.New(s, clock, nowhere{}), Diagnostics: diagnostics.New(s, clock, diagnostics.Config{}), Statistics: statistics.New(s, clock, statistics.Config{}), Tasks: tasks.New(s, clock, tasks.Config{}),
 		}, c)
 		f(h)
 	})

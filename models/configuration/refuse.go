@@ -60,7 +60,7 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 			return nil, c.fail(tx, d, text)
 		}
 		if offence.Code == invalidName {
-			if err := learn(tx, d, name); err != nil {
+			if err := Learn(tx, d, name); err != nil {
 				return nil, err
 			}
 		}
@@ -122,12 +122,24 @@ func (r *Room) carry(tx *store.Tx, d *models.Device, c *current, delivery *Deliv
 	return nil
 }
 
-func learn(tx *store.Tx, d *models.Device, name string) error {
+// Learn remembers that the device's firmware does not know a parameter or an object (i4.md A.9: 9005).
+func Learn(tx *store.Tx, d *models.Device, name string) error {
 	u := models.UnsupportedParameter{ProductClass: d.ProductClass, SoftwareVersion: d.SoftwareVersion, Name: name, LearnedAt: tx.Now}
 	if err := tx.DB.Clauses(clause.OnConflict{DoNothing: true}).Create(&u).Error; err != nil {
 		return fmt.Errorf("remember an unsupported parameter: %w", err)
 	}
 	return nil
+}
+
+// Unknown tells whether Learn was told of the parameter or object for the device's firmware.
+func Unknown(tx *store.Tx, d *models.Device, name string) (bool, error) {
+	var n int64
+	err := tx.DB.Model(&models.UnsupportedParameter{}).
+		Where("product_class = ? AND software_version = ? AND name = ?", d.ProductClass, d.SoftwareVersion, name).Count(&n).Error
+	if err != nil {
+		return false, fmt.Errorf("read unsupported parameters: %w", err)
+	}
+	return n > 0, nil
 }
 
 // fail ends the tries of the version in the device's hands; if another is desired by now, that one waits as before.

@@ -57,6 +57,15 @@ func (r *Room) Get(ctx context.Context, ids []models.ID) (map[models.ID]View, er
 	return views, err
 }
 
+// Desired returns what a device ought to hold, by logical name; nothing for a device without configuration. It has secrets in it.
+func Desired(tx *store.Tx, deviceID models.ID) (map[string]string, error) {
+	var c models.Configuration
+	if found, err := load(tx.DB, deviceID, &c); err != nil || !found || c.State == models.ConfigurationNone {
+		return nil, err
+	}
+	return readValues(tx, "desired", deviceID, c.Desired)
+}
+
 // unsupported lists, by firmware, the paths that the devices' firmware answered 9005 for.
 func (r *Room) unsupported(tx *store.Tx, list []models.Device) (map[firmware][]string, error) {
 	var classes, versions []string

@@ -31,3 +31,9 @@ export function actorName(by: Actor | null): string | null {
   if ("clientId" in by) return by.clientId;
   return "component" in by ? by.component : null;
 }
+
+/** A rate in bits a second, with the unit that suits it. */
+export function formatRate(bitsPerSecond: number): string {
+  const [n, unit] = bitsPerSecond >= 1e6 ? [bitsPerSecond / 1e6, "Mbit/s"] : bitsPerSecond >= 1e3 ? [bitsPerSecond / 1e3, "kbit/s"] : [bitsPerSecond, "bit/s"];
+  return `${Number(n.toFixed(2))} ${unit}`;
+}

@@ -1,4 +1,5 @@
 import { stringifyDocument } from "@urql/core";
+import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { createClient } from "graphql-ws";
 import type { Client } from "graphql-ws";
 import { EventStreamDocument } from "./documents";
@@ -134,6 +135,35 @@ function overSocket(variables: EventStreamSubscriptionVariables, sink: Sink): ()
   return () => {
     waiting.delete(tell);
     unsubscribe();
+  };
+}
+
+/** Runs a subscription that begins with how things stand until the returned function is called; one that was cut begins anew. */
+export function watch<Data, Variables extends Record<string, unknown>>(document: TypedDocumentNode<Data, Variables>, variables: Variables, onData: (data: Data) => void): () => void {
+  let failures = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop = () => {};
+  let over = false;
+  const connect = () => {
+    const again = (why?: unknown) => {
+      const code = refusalOf(why)?.code;
+      if (!over && code !== "FORBIDDEN" && code !== "NOT_FOUND") timer = setTimeout(connect, waitAfter(failures++));
+    };
+    stop = client().subscribe<Data>({ query: stringifyDocument(document), variables }, {
+      next: ({ data, errors }) => {
+        if (!data) return again(errors);
+        failures = 0;
+        if (!over) onData(data);
+      },
+      error: again,
+      complete: () => again(),
+    });
+  };
+  connect();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+    stop();
   };
 }
 

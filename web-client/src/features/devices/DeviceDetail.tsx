@@ -13,6 +13,7 @@ import type { DeviceQuery, EventPartsFragment } from "../../lib/documents";
 import { say, useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { useLive } from "../../lib/useLive";
+import { Diagnostics } from "./Diagnostics";
 import { Parameters } from "./Parameters";
 import { PresenceHistory } from "./PresenceHistory";
 import { Tasks } from "./Tasks";
@@ -25,9 +26,10 @@ export default function DeviceDetail({ id }: { readonly id: string }) {
   const may = useMay();
   const [result, read] = useQuery({ query: DeviceDocument, variables: { id } });
   const again = () => read({ requestPolicy: "network-only" });
-  const [changes, setChanges] = useState({ tasks: 0, parameters: 0, history: 0 });
-  const onEvent = ({ type }: EventPartsFragment) => {
-    if (type === "TASK_STATE_CHANGED") setChanges((before) => ({ ...before, tasks: before.tasks + 1, parameters: before.parameters + 1 }));
+  const [changes, setChanges] = useState({ tasks: 0, diagnostics: 0, parameters: 0, history: 0 });
+  const onEvent = ({ type, payload }: EventPartsFragment) => {
+    if (type === "DIAGNOSTIC_COMPLETED" || codeOf(payload).startsWith("diag.")) setChanges((before) => ({ ...before, diagnostics: before.diagnostics + 1 }));
+    else if (type === "TASK_STATE_CHANGED") setChanges((before) => ({ ...before, tasks: before.tasks + 1, parameters: before.parameters + 1 }));
     else if (type === "DEVICE_PARAMETER_CHANGED") setChanges((before) => ({ ...before, parameters: before.parameters + 1 }));
     else again();
     if (type === "DEVICE_REACHABILITY_CHANGED") setChanges((before) => ({ ...before, history: before.history + 1 }));
@@ -55,11 +57,17 @@ function Follow({ id, onStart, onEvent }: { readonly id: string; readonly onStar
   return null;
 }
 
-const sections = ["tasks", "parameters", "history", "events"] as const;
+function codeOf(payload: unknown): string {
+  const code: unknown = typeof payload === "object" && payload !== null && "code" in payload ? payload.code : undefined;
+  return typeof code === "string" ? code : "";
+}
+
+const sections = ["tasks", "diagnostics", "parameters", "history", "events"] as const;
 
 /** How often something of each list has changed. */
 interface Changes {
   readonly tasks: number;
+  readonly diagnostics: number;
   readonly parameters: number;
   readonly history: number;
 }
@@ -70,7 +78,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
   const may = useMay();
   const [params, setParams] = useSearchParams();
   const open = sections.find((s) => s === params.get("show")) ?? "tasks";
-  const shown = sections.filter((s) => s !== "events" || may("EVENT_READ"));
+  const shown = sections.filter((s) => (s !== "events" || may("EVENT_READ")) && (s !== "diagnostics" || may("DIAG_RUN")));
   return (
     <>
       <Tabs
@@ -79,6 +87,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
         items={shown.map((s) => ({ key: s, label: words.devices[s] }))}
       />
       {open === "tasks" && <Tasks id={id} changes={changes.tasks} />}
+      {open === "diagnostics" && may("DIAG_RUN") && <Diagnostics id={id} changes={changes.diagnostics} />}
       {open === "parameters" && <Parameters id={id} changes={changes.parameters} />}
       {open === "history" && <PresenceHistory id={id} changes={changes.history} />}
       {open === "events" && may("EVENT_READ") && <History title={words.devices.events} filter={{ deviceIds: [id] }} without="device" onEvent={() => {}} />}

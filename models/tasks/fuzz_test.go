@@ -66,7 +66,7 @@ func FuzzGetValues(f *testing.F) {
 		case reply.Fault == nil && state != models.TaskSucceeded, reply.Fault != nil && state != models.TaskFailed && state != models.TaskPending:
 			t.Fatalf("the task is %s", state)
 		}
-		shown, err := json.Marshal(found[id].Result)
+		shown, err := json.Marshal(found[id].Result.V)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/events"
-	"github.com/softacs/softacs/models/store"
 )
 
 // health is how each of the accounts is. What the request has read of them and of their passwords is not read again, and what is read of their
@@ -38,14 +37,14 @@ func asked(kinds []desk.Kind, span *model.TimeRange) desk.Asked {
 }
 
 // timelineConnection expects that the lines' devices will be asked for.
-func timelineConnection(ctx context.Context, page store.Slice[desk.Line]) *model.TimelineConnection {
-	lines := make([]types.Line, len(page.Items))
-	for i, l := range page.Items {
-		lines[i] = types.Line{Line: l, Cursor: page.Cursors[i]}
+func timelineConnection(ctx context.Context, items []desk.Line, cursors []string, next, previous bool) *model.TimelineConnection {
+	lines := make([]types.Line, len(items))
+	for i, l := range items {
+		lines[i] = types.Line{Line: l, Cursor: cursors[i]}
 		requestFrom(ctx).families.devices.expect(l.DeviceID)
 	}
-	c := &model.TimelineConnection{PageInfo: pageInfo(page.Cursors, page.HasNext, page.HasPrevious)}
-	c.Nodes, c.Edges = spread(lines, page.Cursors, func(cursor string, node *types.Line) *model.TimelineEdge {
+	c := &model.TimelineConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(lines, cursors, func(cursor string, node *types.Line) *model.TimelineEdge {
 		return &model.TimelineEdge{Cursor: cursor, Node: node}
 	})
 	return c

@@ -23,7 +23,7 @@ func (r *accountResolver) Health(ctx context.Context, obj *models.Account) (*des
 
 func (r *accountResolver) Timeline(ctx context.Context, obj *models.Account, kinds []desk.Kind, rangeArg *model.TimeRange, first int, after *string) (*model.TimelineConnection, error) {
 	page, err := r.Desk.Timeline(ctx, obj, asked(kinds, rangeArg), first, deref(after))
-	return timelineConnection(ctx, page), err
+	return timelineConnection(ctx, page.Items, page.Cursors, page.HasNext, page.HasPrevious), err
 }
 
 func (r *healthCauseResolver) Device(ctx context.Context, obj *desk.Cause) (*models.Device, error) {

@@ -224,6 +224,12 @@ func TestEveryConditionOfHealthIsTold(t *testing.T) {
 		}
 		h.ask(h.bss, healthOf, map[string]any{"e": "CONFIG_FAILED", "l": "fr"}).refused(200, models.BadUserInput)
 
+		// The customer's new SIM card is in a device that is not theirs yet.
+		h.patient(98, "new-sim", sick{devices: 1, make: func(h *house, tx *store.Tx, account, _ models.ID) error {
+			return ill["IMSI_CHANGED"].make(h, tx, account, models.NewID())
+		}})
+		h.must(h.bss, healthOf, map[string]any{"e": "new-sim", "l": "en"}).want("account.health.causes", "[map[code:IMSI_CHANGED device:<nil> level:DEGRADED message:The SIM card is not the one that is known since:"+minute+" suggestedActions:[modifyAccount resetAccountPassword]]]")
+
 		// Whoever may not read devices is told what is wrong, and not with which.
 		reader := h.client("reader", nil, models.AccountRead)
 		h.must(reader, `{ account(ref: {externalId: "CONFIG_FAILED"}) { health { causes { code } } } }`, nil).want("account.health.causes", "[map[code:CONFIG_FAILED]]")

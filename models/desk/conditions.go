@@ -109,7 +109,8 @@ var conditions = []condition{
 		func(r *Room, p *picture) []finding {
 			return ofEach(func(d *standing) (bool, models.Time, string) {
 				waits := d.State == models.ConfigurationPending || d.State == models.ConfigurationSent || d.State == models.ConfigurationCommitted
-				return waits && d.reach != models.Offline && d.ChangedAt < p.now.Add(-pendingLong), d.ChangedAt, ""
+				there := d.reach == models.Online || d.reach == models.Stale
+				return waits && there && d.ChangedAt < p.now.Add(-pendingLong), d.ChangedAt, ""
 			})(r, p)
 		}},
 	{"UPGRADE_FAILED", Degraded, words{"最近一次升级失败", "The latest upgrade failed"}, []string{"createDeviceTask"},
@@ -156,14 +157,17 @@ func ofEach(holds func(*standing) (bool, models.Time, string)) func(*Room, *pict
 	}
 }
 
-// signs looks at the evidence of one kind; d is the device that it is about, nil for none.
+// ofDevices are the kinds of evidence that are about a device of the account; one that was bound a moment ago is not known yet.
+var ofDevices = map[string]bool{signDownload: true, signReport: true}
+
+// signs looks at the evidence of one kind; d is the device of the account that it is about, nil for none.
 func signs(kind string, holds func(s *sign, d *standing) (bool, string)) func(*Room, *picture) []finding {
 	return func(_ *Room, p *picture) (found []finding) {
 		seen := map[models.ID]bool{}
 		for i := range p.signs {
 			s := &p.signs[i]
 			d := p.device(s.DeviceID)
-			if s.Kind != kind || seen[s.DeviceID] || d == nil && !s.DeviceID.IsZero() {
+			if s.Kind != kind || seen[s.DeviceID] || d == nil && ofDevices[kind] {
 				continue
 			}
 			seen[s.DeviceID] = true

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -260,11 +262,19 @@ func (s *Server) survive(ctx context.Context, then func()) {
 	if p == nil {
 		return
 	}
-	slog.ErrorContext(ctx, "panic in a cwmp session", "panic", p, "stack", string(debug.Stack()))
+	slog.ErrorContext(ctx, "panic in a cwmp session", "panic", told(p), "stack", string(debug.Stack()))
 	s.counters.count(func(stats *Stats) { stats.Panics++ })
 	if then != nil {
 		then()
 	}
+}
+
+// told is what the log says of a panic: the runtime's own words name types and sizes, any other value may carry what a client sent.
+func told(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", p)
 }
 
 // as names who acts in a session, and the request that its rows and log lines remember.

@@ -96,7 +96,12 @@ func labConfig(t *testing.T, database models.Secret, change func(*Config)) Confi
 
 func startPlatform(t *testing.T, c Config) *platform {
 	t.Helper()
-	a, err := start(t.Context(), c, models.SystemClock{})
+	return startPlatformAt(t, c, models.SystemClock{})
+}
+
+func startPlatformAt(t *testing.T, c Config, clock models.Clock) *platform {
+	t.Helper()
+	a, err := start(t.Context(), c, clock)
 	if err != nil {
 		t.Fatal(err)
 	}

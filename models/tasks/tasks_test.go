@@ -30,27 +30,30 @@ type bench struct {
 }
 
 func each(t *testing.T, f func(b *bench)) {
-	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
-		b := &bench{T: t, store: s, clock: clock, devices: devices.New(s, clock, devices.Config{})}
-		var err error
-		b.packages, err = packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }, LinkTTL: 24 * time.Hour})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.room = New(s, clock, Config{
-			Packages: b.packages,
-			Denied:   []string{"Device.ManagementServer.URL", "Device.X_CT-COM_UserInfo."},
-			IsSecret: func(path string) bool { return strings.HasSuffix(path, "Password") },
-		})
-		result, err := b.devices.Register(storetest.As(t), devices.RegisterInput{
-			IdempotencyKey: "device", OUI: "00AABB", ProductClass: "CPE", SerialNumber: "1", ClientType: models.Generic,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.device = b.read(result.DeviceID)
-		f(b)
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) { f(newBench(t, s, clock)) })
+}
+
+func newBench(t *testing.T, s *store.Store, clock *storetest.Clock) *bench {
+	t.Helper()
+	b := &bench{T: t, store: s, clock: clock, devices: devices.New(s, clock, devices.Config{})}
+	var err error
+	b.packages, err = packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }, LinkTTL: 24 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.room = New(s, clock, Config{
+		Packages: b.packages,
+		Denied:   []string{"Device.ManagementServer.URL", "Device.X_CT-COM_UserInfo."},
+		IsSecret: func(path string) bool { return strings.HasSuffix(path, "Password") },
 	})
+	result, err := b.devices.Register(storetest.As(t), devices.RegisterInput{
+		IdempotencyKey: "device", OUI: "00AABB", ProductClass: "CPE", SerialNumber: "1", ClientType: models.Generic,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.device = b.read(result.DeviceID)
+	return b
 }
 
 func (b *bench) read(id models.ID) *models.Device {

@@ -167,3 +167,15 @@ func taskConnection(ctx context.Context, items []models.Task, cursors []string, 
 	})
 	return c
 }
+
+// sessionConnection expects that the sessions' messages will be asked for.
+func sessionConnection(ctx context.Context, items []models.CwmpSession, cursors []string, next, previous bool) *model.CwmpSessionConnection {
+	for i := range items {
+		requestFrom(ctx).families.sessions.expect(items[i].ID)
+	}
+	c := &model.CwmpSessionConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.CwmpSession) *model.CwmpSessionEdge {
+		return &model.CwmpSessionEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}

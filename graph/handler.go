@@ -29,6 +29,7 @@ import (
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/traces"
 )
 
 //go:generate go tool gqlgen generate
@@ -50,6 +51,7 @@ type Config struct {
 	Sms           *sms.Room
 	Statistics    *statistics.Room
 	Tasks         *tasks.Room
+	Traces        *traces.Room
 	Events        *events.Log
 	Clock         models.Clock
 	// TokenSeeds are Ed25519 seeds derived from each secret key: the first signs access tokens, all verify them.

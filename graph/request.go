@@ -20,12 +20,13 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles family }
+	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles, sessions family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
 	bindings       *loader[*models.Binding]
 	tasks          *loader[*models.Task]
+	sessions       *loader[[]*models.CwmpMessage]
 	packages       *loader[*models.Package]
 	messages       *loader[*models.SmsMessage]
 	operators      *loader[*models.Operator]
@@ -64,6 +65,7 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.devices = newLoader(&f.devices, s.Devices.ByIDs)
 	r.bindings = newLoader(&f.bindings, s.Bindings.ByIDs)
 	r.tasks = newLoader(&f.tasks, s.Tasks.ByIDs)
+	r.sessions = newLoader(&f.sessions, s.Traces.Messages)
 	r.packages = newLoader(&f.packages, s.Packages.ByIDs)
 	r.messages = newLoader(&f.messages, s.Sms.ByIDs)
 	r.operators = newLoader(&f.operators, s.Operators.OperatorsByID)

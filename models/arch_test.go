@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"models/store"},
 	{"models/events"},
 	{"models/devices", "models/sms", "models/packages", "models/operators"},
-	{"models/tasks", "models/configuration"},
+	{"models/tasks", "models/configuration", "models/traces"},
 	{"models/passwords", "models/bindings", "models/statistics"},
 	{"models/accounts"},
 	{"models/clients"},

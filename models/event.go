@@ -16,6 +16,8 @@ const (
 	KindAPIClient  Kind = "ApiClient"
 	KindEvent      Kind = "Event"
 	KindPackage    Kind = "Package"
+	// KindSession is a recorded session; it is no node, because it is read through its device only.
+	KindSession Kind = "CwmpSession"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )

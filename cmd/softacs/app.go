@@ -32,6 +32,7 @@ import (
 	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/traces"
 )
 
 // app is one running platform. Constructors only: what the parts do is theirs.
@@ -44,6 +45,7 @@ type app struct {
 	devices    *devices.Room
 	sms        *sms.Room
 	tasks      *tasks.Room
+	traces     *traces.Room
 	packages   *packages.Room
 	passwords  *passwords.Room
 	statistics *statistics.Room
@@ -142,6 +144,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.tasks = tasks.New(s, a.clock, tasks.Config{
 		Denied: deniedPaths(profile), IsSecret: profile.IsSecret, Packages: a.packages, Spread: seconds(c.I4.Upgrade.Spread),
 	})
+	a.traces = traces.New(s)
 	configurationRoom, err := configuration.New(s, configurationConfig(c, profile))
 	if err != nil {
 		return nil, err
@@ -174,10 +177,11 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	}
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
+	serverConfig.Traces = a.traces
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
-		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Traces: a.traces, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -250,6 +254,9 @@ func (a *app) clean(ctx context.Context) {
 		}
 		if err := a.statistics.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up old statistics", "error", err)
+		}
+		if err := a.traces.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up recorded sessions", "error", err)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type ResolverRoot interface {
 	Binding() BindingResolver
 	CallStatisticsBucket() CallStatisticsBucketResolver
 	CwmpFault() CwmpFaultResolver
+	CwmpSession() CwmpSessionResolver
 	Device() DeviceResolver
 	DeviceTask() DeviceTaskResolver
 	Event() EventResolver
@@ -193,6 +194,34 @@ type ComplexityRoot struct {
 		ParameterFaults func(childComplexity int) int
 	}
 
+	CwmpMessage struct {
+		At         func(childComplexity int) int
+		Body       func(childComplexity int) int
+		FromDevice func(childComplexity int) int
+		Method     func(childComplexity int) int
+	}
+
+	CwmpSession struct {
+		EndedAt       func(childComplexity int) int
+		Events        func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Messages      func(childComplexity int) int
+		Outcome       func(childComplexity int) int
+		RemoteAddress func(childComplexity int) int
+		StartedAt     func(childComplexity int) int
+	}
+
+	CwmpSessionConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CwmpSessionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Device struct {
 		Bindings         func(childComplexity int, state *models.BindingState, first int, after *string) int
 		CallStatistics   func(childComplexity int, rangeArg model.TimeRange, bucket statistics.Width, timeZone *string) int
@@ -219,10 +248,12 @@ type ComplexityRoot struct {
 		Reachability     func(childComplexity int) int
 		ReauthRequired   func(childComplexity int) int
 		SerialNumber     func(childComplexity int) int
+		Sessions         func(childComplexity int, first int, after *string) int
 		SoftwareVersion  func(childComplexity int) int
 		StockState       func(childComplexity int) int
 		Tags             func(childComplexity int) int
 		Tasks            func(childComplexity int, state *models.TaskState, first int, after *string) int
+		TraceUntil       func(childComplexity int) int
 		UpdatedAt        func(childComplexity int) int
 		Version          func(childComplexity int) int
 	}
@@ -260,11 +291,12 @@ type ComplexityRoot struct {
 	}
 
 	DeviceParameter struct {
-		Path       func(childComplexity int) int
-		ReportedAt func(childComplexity int) int
-		Type       func(childComplexity int) int
-		Value      func(childComplexity int) int
-		Writable   func(childComplexity int) int
+		Notification func(childComplexity int) int
+		Path         func(childComplexity int) int
+		ReportedAt   func(childComplexity int) int
+		Type         func(childComplexity int) int
+		Value        func(childComplexity int) int
+		Writable     func(childComplexity int) int
 	}
 
 	DeviceParameterConnection struct {
@@ -370,6 +402,7 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		ActivateAccount       func(childComplexity int, input model.AccountActionInput) int
+		CancelDeviceTask      func(childComplexity int, input model.TargetActionInput) int
 		CompletePackageUpload func(childComplexity int, input model.TargetActionInput) int
 		CreateDeviceTask      func(childComplexity int, input model.CreateDeviceTaskInput) int
 		EndLogins             func(childComplexity int, input model.AccountActionInput) int
@@ -386,6 +419,7 @@ type ComplexityRoot struct {
 		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
 		SignIn                func(childComplexity int, username string, password string) int
 		SignOut               func(childComplexity int) int
+		StartDeviceTrace      func(childComplexity int, input model.TraceInput) int
 		StartPackageUpload    func(childComplexity int, input model.StartPackageUploadInput) int
 		SuspendAccount        func(childComplexity int, input model.SuspendAccountInput) int
 		TerminateAccount      func(childComplexity int, input model.AccountActionInput) int
@@ -1297,6 +1331,106 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CwmpFault.ParameterFaults(childComplexity), true
 
+	case "CwmpMessage.at":
+		if e.ComplexityRoot.CwmpMessage.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.At(childComplexity), true
+	case "CwmpMessage.body":
+		if e.ComplexityRoot.CwmpMessage.Body == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.Body(childComplexity), true
+	case "CwmpMessage.fromDevice":
+		if e.ComplexityRoot.CwmpMessage.FromDevice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.FromDevice(childComplexity), true
+	case "CwmpMessage.method":
+		if e.ComplexityRoot.CwmpMessage.Method == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.Method(childComplexity), true
+
+	case "CwmpSession.endedAt":
+		if e.ComplexityRoot.CwmpSession.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.EndedAt(childComplexity), true
+	case "CwmpSession.events":
+		if e.ComplexityRoot.CwmpSession.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.Events(childComplexity), true
+	case "CwmpSession.id":
+		if e.ComplexityRoot.CwmpSession.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.ID(childComplexity), true
+	case "CwmpSession.messages":
+		if e.ComplexityRoot.CwmpSession.Messages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.Messages(childComplexity), true
+	case "CwmpSession.outcome":
+		if e.ComplexityRoot.CwmpSession.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.Outcome(childComplexity), true
+	case "CwmpSession.remoteAddress":
+		if e.ComplexityRoot.CwmpSession.RemoteAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.RemoteAddress(childComplexity), true
+	case "CwmpSession.startedAt":
+		if e.ComplexityRoot.CwmpSession.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.StartedAt(childComplexity), true
+
+	case "CwmpSessionConnection.edges":
+		if e.ComplexityRoot.CwmpSessionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionConnection.Edges(childComplexity), true
+	case "CwmpSessionConnection.nodes":
+		if e.ComplexityRoot.CwmpSessionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionConnection.Nodes(childComplexity), true
+	case "CwmpSessionConnection.pageInfo":
+		if e.ComplexityRoot.CwmpSessionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionConnection.PageInfo(childComplexity), true
+
+	case "CwmpSessionEdge.cursor":
+		if e.ComplexityRoot.CwmpSessionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionEdge.Cursor(childComplexity), true
+	case "CwmpSessionEdge.node":
+		if e.ComplexityRoot.CwmpSessionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionEdge.Node(childComplexity), true
+
 	case "Device.bindings":
 		if e.ComplexityRoot.Device.Bindings == nil {
 			break
@@ -1472,6 +1606,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.SerialNumber(childComplexity), true
+	case "Device.sessions":
+		if e.ComplexityRoot.Device.Sessions == nil {
+			break
+		}
+
+		args, err := ec.field_Device_sessions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Sessions(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Device.softwareVersion":
 		if e.ComplexityRoot.Device.SoftwareVersion == nil {
 			break
@@ -1501,6 +1646,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Tasks(childComplexity, args["state"].(*models.TaskState), args["first"].(int), args["after"].(*string)), true
+	case "Device.traceUntil":
+		if e.ComplexityRoot.Device.TraceUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.TraceUntil(childComplexity), true
 	case "Device.updatedAt":
 		if e.ComplexityRoot.Device.UpdatedAt == nil {
 			break
@@ -1621,6 +1772,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceLogin.SessionID(childComplexity), true
 
+	case "DeviceParameter.notification":
+		if e.ComplexityRoot.DeviceParameter.Notification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceParameter.Notification(childComplexity), true
 	case "DeviceParameter.path":
 		if e.ComplexityRoot.DeviceParameter.Path == nil {
 			break
@@ -2048,6 +2205,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ActivateAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.cancelDeviceTask":
+		if e.ComplexityRoot.Mutation.CancelDeviceTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelDeviceTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelDeviceTask(childComplexity, args["input"].(model.TargetActionInput)), true
 	case "Mutation.completePackageUpload":
 		if e.ComplexityRoot.Mutation.CompletePackageUpload == nil {
 			break
@@ -2214,6 +2382,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startDeviceTrace":
+		if e.ComplexityRoot.Mutation.StartDeviceTrace == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startDeviceTrace_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartDeviceTrace(childComplexity, args["input"].(model.TraceInput)), true
 	case "Mutation.startPackageUpload":
 		if e.ComplexityRoot.Mutation.StartPackageUpload == nil {
 			break
@@ -3203,6 +3382,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SuspendAccountInput", ec.unmarshalInputSuspendAccountInput),
 			graphql.NewInputUnmarshaler("TargetActionInput", ec.unmarshalInputTargetActionInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
+			graphql.NewInputUnmarshaler("TraceInput", ec.unmarshalInputTraceInput),
 		)
 	}
 	first := true
@@ -3773,6 +3953,9 @@ type Device implements Node & Versioned @need(perm: DEVICE_READ) {
   "every change of reachability, newest first; kept for 90 days"
   presenceHistory(first: Int! = 20, after: String): PresenceChangeConnection! @cost(weight: 1, by: ["first"])
   events(first: Int! = 50, after: String): EventConnection! @need(perm: EVENT_READ)
+  "kept only while a trace runs; secrets and personal data masked"
+  sessions(first: Int! = 10, after: String): CwmpSessionConnection! @need(perm: TRACE_RUN)
+  traceUntil: DateTime
 }
 type DeviceConfiguration {
   desiredKey: String!
@@ -3803,6 +3986,7 @@ type DeviceParameter {
   value: String
   type: String!
   writable: Boolean
+  notification: Int
   reportedAt: DateTime!
 }
 type DeviceConnection {
@@ -4288,8 +4472,15 @@ enum TaskKind {
   GET_VALUES
   SET_VALUES
   GET_NAMES
+  GET_ATTRIBUTES
+  SET_ATTRIBUTES
+  ADD_OBJECT
+  DELETE_OBJECT
   REBOOT
+  FACTORY_RESET
+  GET_RPC_METHODS
   DOWNLOAD
+  SCHEDULE_INFORM
 }
 type CwmpFault {
   code: Int!
@@ -4327,13 +4518,18 @@ type DeviceTaskEdge {
 }
 extend type Mutation {
   createDeviceTask(input: CreateDeviceTaskInput!): DeviceTaskPayload! @need(perm: DEVICE_WRITE)
+  "takes back what was not sent yet; anything else is STATE_CONFLICT"
+  cancelDeviceTask(input: TargetActionInput!): DeviceTaskPayload! @need(perm: DEVICE_WRITE)
 }
 input ParameterValueInput {
   path: String!
   value: String!
   type: String! = "xsd:string"
 }
-"GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing; DOWNLOAD: packageId and delaySeconds"
+"""
+GET_VALUES and GET_ATTRIBUTES: paths (1..64); SET_VALUES: values (1..64); SET_ATTRIBUTES: paths and notification; GET_NAMES: objectPath and
+nextLevel; ADD_OBJECT and DELETE_OBJECT: objectPath; DOWNLOAD: packageId and delaySeconds; SCHEDULE_INFORM: arguments; others: nothing
+"""
 input CreateDeviceTaskInput {
   idempotencyKey: String!
   device: DeviceRef!
@@ -4341,10 +4537,14 @@ input CreateDeviceTaskInput {
   paths: [String!]
   values: [ParameterValueInput!]
   objectPath: String
+  "0 off, 1 passive, 2 active"
+  notification: Int
   nextLevel: Boolean! = true
   packageId: ID
   "the least delay of a download"
   delaySeconds: Int! = 0
+  "method specific, see docs/api.md"
+  arguments: JSON
   expiresInSeconds: Int! = 86400
   "ask the device to come at once; one without an address for that is no error, its next session takes the task"
   wake: Boolean! = true
@@ -4353,6 +4553,48 @@ type DeviceTaskPayload implements MutationPayload {
   task: DeviceTask
   replayed: Boolean!
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../trace.graphqls", Input: `type CwmpSession {
+  id: ID!
+  startedAt: DateTime!
+  endedAt: DateTime
+  events: [String!]!
+  outcome: String!
+  "the network that the device was in; the address itself is personal data"
+  remoteAddress: String
+  messages: [CwmpMessage!]!
+}
+
+type CwmpMessage {
+  at: DateTime!
+  fromDevice: Boolean!
+  method: String!
+  "the XML, or in brackets why it was not kept"
+  body: String!
+}
+
+type CwmpSessionEdge {
+  cursor: String!
+  node: CwmpSession!
+}
+
+type CwmpSessionConnection {
+  edges: [CwmpSessionEdge!]!
+  nodes: [CwmpSession!]!
+  pageInfo: PageInfo!
+}
+
+extend type Mutation {
+  "Records the next sessions of one device, at most 100 messages. A repeat starts anew."
+  startDeviceTrace(input: TraceInput!): DevicePayload! @need(perm: TRACE_RUN)
+}
+
+input TraceInput {
+  device: DeviceRef!
+  "1..1440"
+  minutes: Int! = 30
+  reason: String!
 }
 `, BuiltIn: false},
 }
@@ -4632,6 +4874,62 @@ func (ec *executionContext) childFields_CwmpFault(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type CwmpFault", field.Name)
 }
 
+func (ec *executionContext) childFields_CwmpMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CwmpMessage_at(ctx, field)
+	case "fromDevice":
+		return ec.fieldContext_CwmpMessage_fromDevice(ctx, field)
+	case "method":
+		return ec.fieldContext_CwmpMessage_method(ctx, field)
+	case "body":
+		return ec.fieldContext_CwmpMessage_body(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpMessage", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CwmpSession_id(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_CwmpSession_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_CwmpSession_endedAt(ctx, field)
+	case "events":
+		return ec.fieldContext_CwmpSession_events(ctx, field)
+	case "outcome":
+		return ec.fieldContext_CwmpSession_outcome(ctx, field)
+	case "remoteAddress":
+		return ec.fieldContext_CwmpSession_remoteAddress(ctx, field)
+	case "messages":
+		return ec.fieldContext_CwmpSession_messages(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpSession", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpSessionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CwmpSessionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CwmpSessionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CwmpSessionConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpSessionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpSessionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CwmpSessionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CwmpSessionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpSessionEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4694,6 +4992,10 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_presenceHistory(ctx, field)
 	case "events":
 		return ec.fieldContext_Device_events(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Device_sessions(ctx, field)
+	case "traceUntil":
+		return ec.fieldContext_Device_traceUntil(ctx, field)
 	case "callStatistics":
 		return ec.fieldContext_Device_callStatistics(ctx, field)
 	}
@@ -4766,6 +5068,8 @@ func (ec *executionContext) childFields_DeviceParameter(ctx context.Context, fie
 		return ec.fieldContext_DeviceParameter_type(ctx, field)
 	case "writable":
 		return ec.fieldContext_DeviceParameter_writable(ctx, field)
+	case "notification":
+		return ec.fieldContext_DeviceParameter_notification(ctx, field)
 	case "reportedAt":
 		return ec.fieldContext_DeviceParameter_reportedAt(ctx, field)
 	}

@@ -100,6 +100,22 @@ func SaveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, nam
 	return saveParameters(tx, deviceID, values, names, true)
 }
 
+// SaveNotifications keeps the notification of parameters that are known, by path; a path that ends with a dot means everything below it.
+func SaveNotifications(tx *store.Tx, deviceID models.ID, told map[string]int) error {
+	for path, notification := range told {
+		q := tx.DB.Model(&models.DeviceParameter{}).Where("device_id = ?", deviceID)
+		if strings.HasSuffix(path, ".") {
+			q = q.Where("path > ? AND path < ?", path, path+"\U0010FFFF")
+		} else {
+			q = q.Where("path = ?", path)
+		}
+		if err := q.Update("notification", notification).Error; err != nil {
+			return fmt.Errorf("save the notifications of device %s: %w", deviceID, err)
+		}
+	}
+	return nil
+}
+
 // saveParameters writes the rows that are new or changed; with refresh also those that were told again.
 func saveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, names []models.ParameterName, refresh bool) error {
 	told := map[string]models.DeviceParameter{}
@@ -166,6 +182,7 @@ func merge(before, told models.DeviceParameter) models.DeviceParameter {
 	if told.Writable == nil {
 		told.Writable = before.Writable
 	}
+	told.Notification = before.Notification
 	if told.Type == "" && told.Value == "" {
 		told.Type, told.Value = before.Type, before.Value
 	}

@@ -82,7 +82,8 @@ func (r *Room) Offer(ctx context.Context, d *models.Device, p *models.Package, m
 			return err
 		}
 		queued = true
-		return r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
+		_, err = r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("offer package %s to device %s: %w", p.ID, d.ID, err)
@@ -192,6 +193,11 @@ func (r *Room) downloadAnswered(tx *store.Tx, d *models.Device, t *models.Task, 
 	}
 	left := slices.Clone(t.Steps[1:])
 	t.Steps = nil
+	if reply.Fault != nil && asked.Method == models.DownloadFile {
+		if err := learnUnsupported(tx, d, asked.Method, reply.Fault); err != nil {
+			return err
+		}
+	}
 	switch {
 	case reply.Fault != nil && asked.Method == models.DownloadFile && permanentTransfer(reply.Fault.Code):
 		return r.giveUp(tx, d, t, reply.Fault)

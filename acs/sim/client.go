@@ -102,6 +102,7 @@ type Client struct {
 
 	downloads []*cwmp.Download // asked for and not begun
 	known     map[string]bool  // their CommandKeys, begun or not
+	resetting bool             // a factory reset follows the session
 
 	proof       *proof        // what the client proves when it is asked to
 	remembered  models.Secret // the password that worked last

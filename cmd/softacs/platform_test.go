@@ -203,6 +203,10 @@ func (p *platform) mutate(name, selection string, input object) object {
 	switch name {
 	case "activateAccount", "resumeAccount", "terminateAccount", "unlockAccount", "endLogins":
 		inputType = "AccountActionInput"
+	case "cancelDeviceTask":
+		inputType = "TargetActionInput"
+	case "startDeviceTrace":
+		inputType = "TraceInput"
 	}
 	data := p.query(fmt.Sprintf("mutation($input: %s!) { %s(input: $input) { %s replayed userErrors { code message field } } }", inputType, name, selection), object{"input": input})
 	payload, _ := data[name].(map[string]any)

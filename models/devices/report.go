@@ -102,15 +102,26 @@ func SaveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, nam
 
 // SaveNotifications keeps the notification of parameters that are known, by path; a path that ends with a dot means everything below it.
 func SaveNotifications(tx *store.Tx, deviceID models.ID, told map[string]int) error {
-	for path, notification := range told {
-		q := tx.DB.Model(&models.DeviceParameter{}).Where("device_id = ?", deviceID)
-		if strings.HasSuffix(path, ".") {
-			q = q.Where("path > ? AND path < ?", path, path+"\U0010FFFF")
-		} else {
-			q = q.Where("path = ?", path)
-		}
-		if err := q.Update("notification", notification).Error; err != nil {
+	exact := map[int][]string{}
+	set := func(notification int, where string, args ...any) error {
+		err := tx.DB.Model(&models.DeviceParameter{}).Where("device_id = ?", deviceID).Where(where, args...).Update("notification", notification).Error
+		if err != nil {
 			return fmt.Errorf("save the notifications of device %s: %w", deviceID, err)
+		}
+		return nil
+	}
+	for path, notification := range told {
+		if !strings.HasSuffix(path, ".") {
+			exact[notification] = append(exact[notification], path)
+		} else if err := set(notification, "path > ? AND path < ?", path, path+"\U0010FFFF"); err != nil {
+			return err
+		}
+	}
+	for notification, paths := range exact {
+		for chunk := range slices.Chunk(paths, saveRows) {
+			if err := set(notification, "path IN ?", chunk); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

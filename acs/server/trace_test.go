@@ -57,7 +57,7 @@ func TestRecordedBodies(t *testing.T) {
 	} {
 		d, traces := traced(t, m)
 		c := d.client()
-		c.send(m).has(t, "InformResponse")
+		d.begin(c, m)
 		c.post(bytes.NewReader(x.body), func(r *http.Request) { r.Header.Set("Content-Type", x.contentType) }).is(t, x.status)
 		c.empty()
 		if len(traces.kept) != 1 {
@@ -117,7 +117,7 @@ func TestRecordedSessions(t *testing.T) {
 
 	d.clock.advance(2 * time.Hour)
 	later := d.client()
-	d.begin(later, inform("1", "1 BOOT"))
+	later.send(m).has(t, "InformResponse")
 	later.empty()
 	if len(traces.kept) != 2 {
 		t.Error("recorded after the end of the trace")

@@ -15,6 +15,7 @@ import { useMay } from "../../lib/rights";
 import { useLive } from "../../lib/useLive";
 import { Parameters } from "./Parameters";
 import { PresenceHistory } from "./PresenceHistory";
+import { Sessions } from "./Sessions";
 import { Tasks } from "./Tasks";
 
 type Device = NonNullable<DeviceQuery["device"]>;
@@ -55,7 +56,7 @@ function Follow({ id, onStart, onEvent }: { readonly id: string; readonly onStar
   return null;
 }
 
-const sections = ["tasks", "parameters", "history", "events"] as const;
+const sections = ["tasks", "parameters", "history", "sessions", "events"] as const;
 
 /** How often something of each list has changed. */
 interface Changes {
@@ -70,7 +71,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
   const may = useMay();
   const [params, setParams] = useSearchParams();
   const open = sections.find((s) => s === params.get("show")) ?? "tasks";
-  const shown = sections.filter((s) => s !== "events" || may("EVENT_READ"));
+  const shown = sections.filter((s) => (s !== "events" || may("EVENT_READ")) && (s !== "sessions" || may("TRACE_RUN")));
   return (
     <>
       <Tabs
@@ -81,6 +82,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
       {open === "tasks" && <Tasks id={id} changes={changes.tasks} />}
       {open === "parameters" && <Parameters id={id} changes={changes.parameters} />}
       {open === "history" && <PresenceHistory id={id} changes={changes.history} />}
+      {open === "sessions" && may("TRACE_RUN") && <Sessions id={id} />}
       {open === "events" && may("EVENT_READ") && <History title={words.devices.events} filter={{ deviceIds: [id] }} without="device" onEvent={() => {}} />}
     </>
   );

@@ -25,6 +25,7 @@ import (
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/traces"
 )
 
 const (
@@ -82,6 +83,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Packages:      keepers,
 		Sms:           sms.New(s, clock, nil),
 		Statistics:    statistics.New(s, clock, statistics.Config{}),
+		Traces:        traces.New(s),
 		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
 		Events:        h.log,
 		Clock:         clock,

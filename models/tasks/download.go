@@ -193,11 +193,6 @@ func (r *Room) downloadAnswered(tx *store.Tx, d *models.Device, t *models.Task, 
 	}
 	left := slices.Clone(t.Steps[1:])
 	t.Steps = nil
-	if reply.Fault != nil && asked.Method == models.DownloadFile {
-		if err := learnUnsupported(tx, d, asked.Method, reply.Fault); err != nil {
-			return err
-		}
-	}
 	switch {
 	case reply.Fault != nil && asked.Method == models.DownloadFile && permanentTransfer(reply.Fault.Code):
 		return r.giveUp(tx, d, t, reply.Fault)

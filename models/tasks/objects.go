@@ -80,9 +80,16 @@ func goneAlready(tx *store.Tx, d *models.Device, t *models.Task, f *models.Fault
 	})
 }
 
+// optional are the methods that a client may do without. What D.1 demands of every client is asked for all the same: one device that lies must
+// not keep others of its firmware from being read, configured and upgraded.
+var optional = []models.Method{
+	models.GetAttributesOf, models.SetAttributesOf, models.AddObjectTo, models.DeleteObjectOf, models.RebootDevice, models.FactoryResetDevice,
+	models.ScheduleInformOf,
+}
+
 // learnUnsupported remembers that the device's firmware does not have a method (i4.md A.9: 9000).
 func learnUnsupported(tx *store.Tx, d *models.Device, method models.Method, f *models.Fault) error {
-	if f.Code != methodUnsupported || d.SoftwareVersion == "" {
+	if f.Code != methodUnsupported || d.SoftwareVersion == "" || !slices.Contains(optional, method) {
 		return nil
 	}
 	row := models.UnsupportedMethod{ProductClass: d.ProductClass, SoftwareVersion: d.SoftwareVersion, Method: method, LearnedAt: tx.Now}
@@ -94,6 +101,9 @@ func learnUnsupported(tx *store.Tx, d *models.Device, method models.Method, f *m
 
 // endUnsupported fails a waiting task at once whose method the device's firmware is known not to have.
 func endUnsupported(tx *store.Tx, d *models.Device, t *models.Task) (ended bool, err error) {
+	if !slices.Contains(optional, methods[t.Kind]) {
+		return false, nil
+	}
 	known, err := gorm.G[models.UnsupportedMethod](tx.DB).
 		Where("product_class = ? AND software_version = ? AND method = ?", d.ProductClass, d.SoftwareVersion, methods[t.Kind]).Limit(1).Find(tx.Context())
 	if err != nil || len(known) == 0 {

@@ -72,7 +72,7 @@ func (r *Room) answer(tx *store.Tx, d *models.Device, t *models.Task, reply mode
 
 // goneAlready ends a DELETE_OBJECT whose answer was lost and whose object is not there when it is asked for again.
 func goneAlready(tx *store.Tx, d *models.Device, t *models.Task, f *models.Fault) (done bool, err error) {
-	if t.Kind != models.DeleteObject || t.Attempts == 1 || f.Code != nameUnknown {
+	if t.Kind != models.DeleteObject || t.Attempts == 1 || t.Fault.V != nil || f.Code != nameUnknown {
 		return false, nil
 	}
 	return move(tx, d, t, models.TaskSucceeded, map[string]any{

@@ -194,6 +194,14 @@ func diagnosticConnection(ctx context.Context, items []models.Diagnostic, cursor
 	c := &model.DiagnosticConnection{PageInfo: pageInfo(cursors, next, previous)}
 	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.Diagnostic) *model.DiagnosticEdge {
 		return &model.DiagnosticEdge{Cursor: cursor, Node: node}
+// sessionConnection expects that the sessions' messages will be asked for.
+func sessionConnection(ctx context.Context, items []models.CwmpSession, cursors []string, next, previous bool) *model.CwmpSessionConnection {
+	for i := range items {
+		requestFrom(ctx).families.sessions.expect(items[i].ID)
+	}
+	c := &model.CwmpSessionConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.CwmpSession) *model.CwmpSessionEdge {
+		return &model.CwmpSessionEdge{Cursor: cursor, Node: node}
 	})
 	return c
 }

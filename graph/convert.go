@@ -239,6 +239,7 @@ func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
 	create := tasks.CreateInput{
 		IdempotencyKey: in.IdempotencyKey, Device: deviceRef(in.Device), Kind: in.Kind, Paths: in.Paths.Value(), ObjectPath: in.ObjectPath.Value(),
 		NextLevel: in.NextLevel, ExpiresInSeconds: in.ExpiresInSeconds, Wake: in.Wake, DelaySeconds: in.DelaySeconds,
+		Notification: in.Notification.Value(), Arguments: in.Arguments.Value(),
 	}
 	if s := in.PackageID.Value(); s != nil {
 		id := idOf(models.KindPackage, *s)

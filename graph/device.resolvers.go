@@ -101,6 +101,18 @@ func (r *deviceResolver) Events(ctx context.Context, obj *models.Device, first i
 	return r.events(ctx, events.Filter{Devices: []models.ID{obj.ID}}, deref(after), first)
 }
 
+func (r *deviceResolver) Sessions(ctx context.Context, obj *models.Device, first int, after *string) (*model.CwmpSessionConnection, error) {
+	list, err := r.Traces.ByDevice(ctx, obj.ID, forward(first, after))
+	return sessionConnection(ctx, list.Items, list.Cursors, list.HasNext, list.HasPrevious), err
+}
+
+func (r *deviceResolver) TraceUntil(ctx context.Context, obj *models.Device) (*models.Time, error) {
+	if obj.TraceUntil <= r.Clock.Now() {
+		return nil, nil
+	}
+	return &obj.TraceUntil, nil
+}
+
 func (r *mutationResolver) RegisterDevice(ctx context.Context, input model.RegisterDeviceInput) (*model.DevicePayload, error) {
 	done, err := r.Devices.Register(ctx, registerInput(input))
 	refused, err := refusal(err)

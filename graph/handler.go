@@ -31,6 +31,7 @@ import (
 	"github.com/softacs/softacs/models/sms"
 	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/traces"
 	"github.com/softacs/softacs/models/webhooks"
 )
 
@@ -56,6 +57,7 @@ type Config struct {
 	Statistics    *statistics.Room
 	Tasks         *tasks.Room
 	Webhooks      *webhooks.Room
+	Traces        *traces.Room
 	Events        *events.Log
 	Clock         models.Clock
 	// TokenSeeds are Ed25519 seeds derived from each secret key: the first signs access tokens, all verify them.

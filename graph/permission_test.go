@@ -14,11 +14,11 @@ import (
 var builtIn = map[string]string{
 	"bss":        "ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE PII_READ SECRET_READ DEVICE_READ EVENT_READ WEBHOOK_ADMIN",
 	"care":       "ACCOUNT_READ ACCOUNT_CARE DEVICE_READ EVENT_READ DIAG_RUN",
-	"care-lead":  "ACCOUNT_READ ACCOUNT_CARE PII_READ DEVICE_READ DEVICE_WRITE EVENT_READ DIAG_RUN",
-	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ PACKAGE_WRITE UPGRADE_READ DIAG_RUN",
+	"care-lead":  "ACCOUNT_READ ACCOUNT_CARE PII_READ DEVICE_READ DEVICE_WRITE EVENT_READ DIAG_RUN TRACE_RUN",
+	"operations": "DEVICE_READ DEVICE_WRITE EVENT_READ PACKAGE_WRITE TRACE_RUN UPGRADE_READ DIAG_RUN",
 	"security":   "OPERATOR_ADMIN",
 	"auditor":    "AUDIT_READ EVENT_READ",
-	"admin":      "AUDIT_READ PII_READ ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN PACKAGE_WRITE UPGRADE_READ WEBHOOK_ADMIN DIAG_RUN",
+	"admin":      "AUDIT_READ PII_READ ACCOUNT_READ ACCOUNT_WRITE ACCOUNT_CARE SECRET_READ DEVICE_READ DEVICE_WRITE EVENT_READ OPERATOR_ADMIN PACKAGE_WRITE TRACE_RUN UPGRADE_READ WEBHOOK_ADMIN DIAG_RUN",
 }
 
 const (
@@ -36,6 +36,9 @@ var operations = map[string]string{
 	`{ device(ref: {id: "eA"}) { __typename } }`:                                                        "DEVICE_READ",
 	`{ devices { pageInfo { hasNextPage } } }`:                                                          "DEVICE_READ",
 	`{ devices { nodes { events { pageInfo { hasNextPage } } } } }`:                                     "DEVICE_READ EVENT_READ",
+	`{ devices { nodes { sessions { pageInfo { hasNextPage } } } } }`:                                   "DEVICE_READ TRACE_RUN",
+	`mutation { startDeviceTrace(input: {` + deviceRef + `, reason: ""}) { replayed } }`:                "TRACE_RUN",
+	`mutation { cancelDeviceTask(input: {id: "eA"}) { replayed } }`:                                     "DEVICE_WRITE",
 	`{ accounts { nodes { sipPassword } } }`:                                                            "ACCOUNT_READ SECRET_READ",
 	`{ accounts { nodes { bindings { nodes { __typename } } } } }`:                                      "ACCOUNT_READ DEVICE_READ",
 	`{ accounts { nodes { health { level } } } }`:                                                       "ACCOUNT_READ",

@@ -21,13 +21,14 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, diagnostics, packages, messages, operators, clients, roles, audited, webhooks family }
+	families struct{ accounts, devices, bindings, tasks, diagnostics, packages, messages, operators, clients, roles, audited, webhooks, sessions family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
 	bindings       *loader[*models.Binding]
 	tasks          *loader[*models.Task]
 	diagnostics    *loader[*models.Diagnostic]
+	sessions       *loader[[]*models.CwmpMessage]
 	packages       *loader[*models.Package]
 	messages       *loader[*models.SmsMessage]
 	operators      *loader[*models.Operator]
@@ -70,6 +71,7 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.bindings = newLoader(&f.bindings, s.Bindings.ByIDs)
 	r.tasks = newLoader(&f.tasks, s.Tasks.ByIDs)
 	r.diagnostics = newLoader(&f.diagnostics, s.Diagnostics.ByIDs)
+	r.sessions = newLoader(&f.sessions, s.Traces.Messages)
 	r.packages = newLoader(&f.packages, s.Packages.ByIDs)
 	r.messages = newLoader(&f.messages, s.Sms.ByIDs)
 	r.operators = newLoader(&f.operators, s.Operators.OperatorsByID)

@@ -28,6 +28,7 @@ import (
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/traces"
 	"github.com/softacs/softacs/models/webhooks"
 	outbound "github.com/softacs/softacs/outbound/webhooks"
 )
@@ -92,6 +93,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Packages:    keepers,
 		Sms:         sms.New(s, clock, nil),
 		Statistics:  statistics.New(s, clock, statistics.Config{}),
+		Traces:      traces.New(s),
 		Tasks:       tasks.New(s, clock, tasks.Config{Packages: keepers}),
 		Webhooks:    webhooks.New(s, clock, h.log, people, outbound.New(outbound.Config{Lab: lab}), webhooks.Config{Lab: lab}),
 		Events:      h.log,

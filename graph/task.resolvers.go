@@ -13,6 +13,7 @@ import (
 	"github.com/softacs/softacs/graph/model"
 	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 func (r *cwmpFaultResolver) ParameterFaults(ctx context.Context, obj *models.Fault) ([]*models.ParameterFault, error) {
@@ -61,6 +62,18 @@ func (r *deviceTaskResolver) CreatedBy(ctx context.Context, obj *models.Task) (t
 
 func (r *mutationResolver) CreateDeviceTask(ctx context.Context, input model.CreateDeviceTaskInput) (*model.DeviceTaskPayload, error) {
 	id, replayed, err := r.Tasks.Create(ctx, taskInput(input))
+	refused, err := refusal(err)
+	if err != nil || refused != nil {
+		return &model.DeviceTaskPayload{UserErrors: refused}, err
+	}
+	task, err := requestFrom(ctx).tasks.get(ctx, id)
+	return &model.DeviceTaskPayload{Task: task, Replayed: replayed}, err
+}
+
+func (r *mutationResolver) CancelDeviceTask(ctx context.Context, input model.TargetActionInput) (*model.DeviceTaskPayload, error) {
+	id, replayed, err := r.Tasks.Cancel(ctx, tasks.CancelInput{
+		ID: idOf(models.KindTask, input.ID), IdempotencyKey: given(input.IdempotencyKey), ExpectedVersion: version(input.ExpectedVersion), Note: given(input.Note),
+	})
 	refused, err := refusal(err)
 	if err != nil || refused != nil {
 		return &model.DeviceTaskPayload{UserErrors: refused}, err

@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"models/store"},
 	{"models/events"},
 	{"models/devices", "models/sms", "models/packages", "models/operators"},
-	{"models/tasks", "models/configuration", "models/webhooks"},
+	{"models/tasks", "models/configuration", "models/webhooks", "models/traces"},
 	{"models/passwords", "models/bindings", "models/diagnostics", "models/statistics"},
 	{"models/accounts"},
 	{"models/desk"},

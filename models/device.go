@@ -128,6 +128,8 @@ type Device struct {
 	LogoutReason string
 	// ReportHash fingerprints the last reported parameters, so that an unchanged report writes nothing.
 	ReportHash int64
+	// TraceUntil is until when its sessions are recorded; zero: they are not.
+	TraceUntil Time
 }
 
 // HTTPCredentials are the digest verifiers of one device: the newest, and the older ones that stay valid until the newest was used (i4.md A.2-6).
@@ -205,10 +207,12 @@ var separators = strings.NewReplacer(":", "", "-", "", ".", "", " ", "")
 
 // DeviceParameter is a value that a device reported or confirmed; secrets are never kept here (resolutions 33).
 type DeviceParameter struct {
-	DeviceID   ID     `gorm:"primaryKey"`
-	Path       string `gorm:"primaryKey"`
-	Value      string
-	Type       string
-	Writable   *bool
-	ReportedAt Time
+	DeviceID ID     `gorm:"primaryKey"`
+	Path     string `gorm:"primaryKey"`
+	Value    string
+	Type     string
+	Writable *bool
+	// Notification is 0 off, 1 passive or 2 active (TR-069 A.3.2.4); nil if it is not known.
+	Notification *int
+	ReportedAt   Time
 }

@@ -100,17 +100,28 @@ const (
 	GetParameterNames  Method = "GetParameterNames"
 	RebootDevice       Method = "Reboot"
 	DownloadFile       Method = "Download"
+	GetAttributesOf    Method = "GetParameterAttributes"
+	SetAttributesOf    Method = "SetParameterAttributes"
+	AddObjectTo        Method = "AddObject"
+	DeleteObjectOf     Method = "DeleteObject"
+	FactoryResetDevice Method = "FactoryReset"
+	ListMethods        Method = "GetRPCMethods"
+	ScheduleInformOf   Method = "ScheduleInform"
 )
 
 // Request is what the platform asks of a device next.
 type Request struct {
 	Method Method
 	Values []Value  // SetParameterValues
-	Names  []string // GetParameterValues
-	Path   string   // GetParameterNames
+	Names  []string // GetParameterValues, Get- and SetParameterAttributes
+	Path   string   // GetParameterNames, AddObject, DeleteObject
+	// Notification is what SetParameterAttributes sets of all Names: 0 off, 1 passive, 2 active.
+	Notification int
 	// NextLevel asks GetParameterNames for one level only.
 	NextLevel  bool
-	CommandKey string // Reboot, Download
+	CommandKey string // Reboot, Download, ScheduleInform
+	// DelaySeconds is when ScheduleInform wants to be called.
+	DelaySeconds int
 	// Download is what the file is; its CommandKey is the Request's.
 	Download *Download
 	// Outcome, if set, is written behind Values as UI.Status, UI.Result and what belongs to them.
@@ -123,11 +134,23 @@ type Request struct {
 
 // Reply is a device's answer to a Request: exactly one of a result and a Fault.
 type Reply struct {
-	Status int     // SetParameterValues: 0 applied, 1 committed; Download: 0 done, 1 later
+	Status int     // SetParameterValues, AddObject, DeleteObject: 0 applied, 1 committed; Download: 0 done, 1 later
 	Values []Value // GetParameterValues: logical names where the profile knows them
 	Raw    []Value // GetParameterValues: as answered
 	Names  []ParameterName
-	Fault  *Fault
+	// Attributes answer GetParameterAttributes, Instance AddObject, Methods GetRPCMethods.
+	Attributes []ParameterAttribute
+	Instance   int
+	Methods    []string
+	Fault      *Fault
+}
+
+// ParameterAttribute is one line of a GetParameterAttributes answer. Notification is 0 off, 1 passive or 2 active; Access lists who may write
+// beside the platform.
+type ParameterAttribute struct {
+	Path         string   `json:"path"`
+	Notification int      `json:"notification"`
+	Access       []string `json:"accessList"`
 }
 
 // ParameterName is one line of a GetParameterNames answer.

@@ -8,7 +8,15 @@ const (
 	GetValues TaskKind = "GET_VALUES"
 	SetValues TaskKind = "SET_VALUES"
 	GetNames  TaskKind = "GET_NAMES"
-	Reboot    TaskKind = "REBOOT"
+	// GetAttributes, SetAttributes and the kinds below ask for one method of TR-069 A.3 each.
+	GetAttributes  TaskKind = "GET_ATTRIBUTES"
+	SetAttributes  TaskKind = "SET_ATTRIBUTES"
+	AddObject      TaskKind = "ADD_OBJECT"
+	DeleteObject   TaskKind = "DELETE_OBJECT"
+	Reboot         TaskKind = "REBOOT"
+	FactoryReset   TaskKind = "FACTORY_RESET"
+	GetRPCMethods  TaskKind = "GET_RPC_METHODS"
+	ScheduleInform TaskKind = "SCHEDULE_INFORM"
 	// DownloadTask brings a package to a device (i4.md B.7).
 	DownloadTask TaskKind = "DOWNLOAD"
 )
@@ -70,8 +78,18 @@ type TaskRequest struct {
 	Values     []Value  `json:"values,omitempty"`
 	ObjectPath string   `json:"objectPath,omitempty"`
 	NextLevel  bool     `json:"nextLevel,omitempty"`
-	// PackageID, Mode and DelaySeconds, which is the least delay, are of DOWNLOAD.
+	// Notification is of SET_ATTRIBUTES.
+	Notification *int `json:"notification,omitempty"`
+	// PackageID and Mode are of DOWNLOAD, DelaySeconds is its least delay, or when SCHEDULE_INFORM wants to be called.
 	PackageID    ID          `json:"packageId,omitzero"`
 	Mode         UpgradeMode `json:"mode,omitempty"`
 	DelaySeconds int         `json:"delaySeconds,omitempty"`
+}
+
+// UnsupportedMethod is a method that a firmware answered 9000 for.
+type UnsupportedMethod struct {
+	ProductClass    string `gorm:"primaryKey"`
+	SoftwareVersion string `gorm:"primaryKey"`
+	Method          Method `gorm:"primaryKey"`
+	LearnedAt       Time
 }

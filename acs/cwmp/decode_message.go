@@ -116,7 +116,11 @@ func (r *decoding) message() (Message, error) {
 	case "TransferCompleteResponse":
 		return &TransferCompleteResponse{}, nil
 	}
-	return &Unknown{Name: string(r.local)}, nil
+	unknown := &Unknown{Name: string(r.local)}
+	if m, err := r.object(); m != nil || err != nil {
+		return m, err
+	}
+	return unknown, nil
 }
 
 func (r *decoding) inform() (*Inform, error) {

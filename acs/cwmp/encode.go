@@ -60,7 +60,7 @@ func Encode(e *Envelope) ([]byte, error) {
 		return nil, w.err
 	}
 	switch e.Body.(type) {
-	case *Inform, *GetParameterValuesResponse, *GetParameterNamesResponse:
+	case *Inform, *GetParameterValuesResponse, *GetParameterNamesResponse, *GetParameterAttributesResponse:
 	default:
 		if len(w.b) > MaxEnvelope {
 			return nil, ErrTooLarge
@@ -112,7 +112,8 @@ func (w *writer) message(m Message) {
 	case *Fault:
 		w.fault(m)
 		return
-	case *GetRPCMethods, *RebootResponse, *TransferCompleteResponse, *AutonomousTransferCompleteResponse, *RequestDownloadResponse:
+	case *GetRPCMethods, *RebootResponse, *TransferCompleteResponse, *AutonomousTransferCompleteResponse, *RequestDownloadResponse,
+		*SetParameterAttributesResponse, *FactoryReset, *FactoryResetResponse, *ScheduleInformResponse:
 		w.raw(`<cwmp:` + m.Method() + `/>`)
 		return
 	case *Unknown:
@@ -144,10 +145,7 @@ func (w *writer) message(m Message) {
 	case *SetParameterValuesResponse:
 		w.number("Status", m.Status)
 	case *GetParameterValues:
-		for _, name := range m.Names {
-			w.limit(name, "is longer than 256 characters", name, maxParameterName)
-		}
-		w.strings("ParameterNames", m.Names)
+		w.names("ParameterNames", m.Names)
 	case *GetParameterValuesResponse:
 		w.values(m.Parameters)
 	case *GetParameterNames:
@@ -198,8 +196,10 @@ func (w *writer) message(m Message) {
 		}
 		w.raw(`</FileTypeArg>`)
 	default:
-		w.fail("Body", "is of a foreign type")
-		return
+		if !w.object(m) {
+			w.fail("Body", "is of a foreign type")
+			return
+		}
 	}
 	w.raw(`</cwmp:` + m.Method() + `>`)
 }

@@ -40,6 +40,15 @@ func seed(f *testing.F) {
 		`<?xml version='1.0' encoding="GBK" standalone='no'?>` + "<a>\xC8\xED</a>", `<a b=c></a>`, `<a></a><b/>`, `<软 件="1"/>`,
 		fmt.Sprintf(soap, `<c:GetParameterNames><ParameterPath> a. </ParameterPath><NextLevel>true</NextLevel></c:GetParameterNames>`),
 		fmt.Sprintf(soap, `<c:GetParameterNamesResponse><ParameterList><ParameterInfoStruct><Name>a</Name><Writable>1</Writable></ParameterInfoStruct></ParameterList></c:GetParameterNamesResponse>`),
+		fmt.Sprintf(soap, `<c:GetParameterAttributesResponse><ParameterList><ParameterAttributeStruct><Name>a</Name><Notification>2</Notification>`+
+			`<AccessList><string>Subscriber</string></AccessList></ParameterAttributeStruct></ParameterList></c:GetParameterAttributesResponse>`),
+		fmt.Sprintf(soap, `<c:SetParameterAttributes><ParameterList><SetParameterAttributesStruct><Name>a</Name><NotificationChange>1</NotificationChange>`+
+			`<Notification>1</Notification><AccessListChange>0</AccessListChange><AccessList/></SetParameterAttributesStruct></ParameterList></c:SetParameterAttributes>`),
+		fmt.Sprintf(soap, `<c:AddObject><ObjectName>a.</ObjectName><ParameterKey>k</ParameterKey></c:AddObject>`),
+		fmt.Sprintf(soap, `<c:AddObjectResponse><InstanceNumber>3</InstanceNumber><Status>0</Status></c:AddObjectResponse>`),
+		fmt.Sprintf(soap, `<c:DeleteObjectResponse><Status>1</Status></c:DeleteObjectResponse>`),
+		fmt.Sprintf(soap, `<c:ScheduleInform><DelaySeconds>60</DelaySeconds><CommandKey>k</CommandKey></c:ScheduleInform>`),
+		fmt.Sprintf(soap, `<c:Inform><ParameterList><P><Value>secret</Value><Name>a.Password</Name></P><!-- secret --><URL>u?secret</URL></ParameterList></c:Inform>`),
 		fmt.Sprintf(soap, `<c:Reboot><CommandKey>k</CommandKey></c:Reboot>`),
 		fmt.Sprintf(soap, `<c:Inform><Event><EventStruct/></Event><CurrentTime>2012-01-10T01:25:00.5+0800</CurrentTime></c:Inform>`),
 		fmt.Sprintf(soap, `<e:Fault><faultcode>e:Server</faultcode><faultstring>x</faultstring></e:Fault>`),
@@ -237,4 +246,31 @@ func seconds(t time.Time) time.Time {
 		return time.Time{}
 	}
 	return t
+}
+
+// FuzzRedact: what was redacted is the same message, without what had to go.
+func FuzzRedact(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := bytes.Clone(body)
+		text, hidden, err := Redact(body, "", "*", func(name string) bool { return strings.Contains(name, "a") })
+		if !bytes.Equal(body, before) {
+			t.Fatal("redact wrote into the body of the caller")
+		}
+		message, decodeErr := Decode(body, "")
+		if err != nil || decodeErr != nil {
+			return
+		}
+		again, err := Decode(text, "")
+		if err != nil || again.Body.Method() != message.Body.Method() {
+			t.Fatalf("%v\n%s\n%s", err, body, text)
+		}
+		inform, ok := again.Body.(*Inform)
+		for i := 0; ok && i < len(inform.Parameters); i++ {
+			p := inform.Parameters[i]
+			if strings.Contains(p.Name, "a") && p.Value != "" && p.Value != "*" {
+				t.Fatalf("%+v of %q is left in\n%s", p, hidden, text)
+			}
+		}
+	})
 }

@@ -198,6 +198,22 @@ func everything() []cwmp.Message {
 		&cwmp.GetParameterNamesResponse{Parameters: []cwmp.ParameterInfo{{Name: "Device.A."}, {Name: "Device.B", Writable: true}}},
 		&cwmp.Reboot{CommandKey: "k"},
 		&cwmp.RebootResponse{},
+		&cwmp.GetParameterAttributes{Names: []string{"Device.A", "Device.X."}},
+		&cwmp.GetParameterAttributesResponse{Parameters: []cwmp.ParameterAttribute{
+			{Name: "Device.A", Notification: 2, AccessList: []string{"Subscriber"}}, {Name: "Device.B"},
+		}},
+		&cwmp.SetParameterAttributes{Parameters: []cwmp.AttributeChange{
+			{Name: "Device.A", NotificationChange: true, Notification: 1}, {Name: "Device.X.", AccessListChange: true, AccessList: []string{"Subscriber"}},
+		}},
+		&cwmp.SetParameterAttributesResponse{},
+		&cwmp.AddObject{ObjectName: "Device.X.", ParameterKey: "cfg-000000042"},
+		&cwmp.AddObjectResponse{InstanceNumber: 3, Status: 1},
+		&cwmp.DeleteObject{ObjectName: "Device.X.3."},
+		&cwmp.DeleteObjectResponse{Status: 1},
+		&cwmp.FactoryReset{},
+		&cwmp.FactoryResetResponse{},
+		&cwmp.ScheduleInform{DelaySeconds: 60, CommandKey: "k"},
+		&cwmp.ScheduleInformResponse{},
 		&cwmp.TransferComplete{CommandKey: "k", FaultCode: 9010, FaultString: "File transfer failure"},
 		&cwmp.TransferCompleteResponse{},
 		&cwmp.Download{

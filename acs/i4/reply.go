@@ -17,6 +17,13 @@ var answers = map[models.Method]string{
 	models.GetParameterNames:  (*cwmp.GetParameterNamesResponse)(nil).Method(),
 	models.DownloadFile:       (*cwmp.DownloadResponse)(nil).Method(),
 	models.RebootDevice:       (*cwmp.RebootResponse)(nil).Method(),
+	models.GetAttributesOf:    (*cwmp.GetParameterAttributesResponse)(nil).Method(),
+	models.SetAttributesOf:    (*cwmp.SetParameterAttributesResponse)(nil).Method(),
+	models.AddObjectTo:        (*cwmp.AddObjectResponse)(nil).Method(),
+	models.DeleteObjectOf:     (*cwmp.DeleteObjectResponse)(nil).Method(),
+	models.FactoryResetDevice: (*cwmp.FactoryResetResponse)(nil).Method(),
+	models.ListMethods:        (*cwmp.GetRPCMethodsResponse)(nil).Method(),
+	models.ScheduleInformOf:   (*cwmp.ScheduleInformResponse)(nil).Method(),
 }
 
 // Answers tells whether m may be the answer to a request of that method: its response, or a fault.
@@ -31,8 +38,20 @@ func (p *Profile) Reply(m cwmp.Message) (models.Reply, error) {
 		return models.Reply{Status: m.Status}, nil
 	case *cwmp.DownloadResponse:
 		return models.Reply{Status: m.Status}, nil
-	case *cwmp.RebootResponse:
+	case *cwmp.RebootResponse, *cwmp.SetParameterAttributesResponse, *cwmp.FactoryResetResponse, *cwmp.ScheduleInformResponse:
 		return models.Reply{}, nil
+	case *cwmp.AddObjectResponse:
+		return models.Reply{Status: m.Status, Instance: m.InstanceNumber}, nil
+	case *cwmp.DeleteObjectResponse:
+		return models.Reply{Status: m.Status}, nil
+	case *cwmp.GetRPCMethodsResponse:
+		return models.Reply{Methods: m.Methods}, nil
+	case *cwmp.GetParameterAttributesResponse:
+		var reply models.Reply
+		for _, a := range m.Parameters {
+			reply.Attributes = append(reply.Attributes, models.ParameterAttribute{Path: a.Name, Notification: a.Notification, Access: append([]string{}, a.AccessList...)})
+		}
+		return reply, nil
 	case *cwmp.GetParameterValuesResponse:
 		var reply models.Reply
 		for _, v := range m.Parameters {

@@ -55,6 +55,35 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 	case models.DownloadFile:
 		return download(r)
 	}
+	return p.objectRequest(r, repeatable(reportedKey))
+}
+
+// objectRequest is Requests for attributes, objects and what needs no more than a name.
+func (p *Profile) objectRequest(r *models.Request, key string) ([]cwmp.Message, error) {
+	texts := append([]string{r.Path, r.CommandKey, key}, r.Names...)
+	if slices.ContainsFunc(texts, func(s string) bool { return !inXML(s) || utf8.RuneCountInString(s) > maxName }) || utf8.RuneCountInString(r.CommandKey) > 32 {
+		return nil, fmt.Errorf("%s: a text is too long or no text of XML", r.Method)
+	}
+	switch r.Method {
+	case models.GetAttributesOf:
+		return []cwmp.Message{&cwmp.GetParameterAttributes{Names: r.Names}}, nil
+	case models.SetAttributesOf:
+		m := &cwmp.SetParameterAttributes{}
+		for _, name := range r.Names {
+			m.Parameters = append(m.Parameters, cwmp.AttributeChange{Name: name, NotificationChange: true, Notification: r.Notification})
+		}
+		return []cwmp.Message{m}, nil
+	case models.AddObjectTo:
+		return []cwmp.Message{&cwmp.AddObject{ObjectName: r.Path, ParameterKey: key}}, nil
+	case models.DeleteObjectOf:
+		return []cwmp.Message{&cwmp.DeleteObject{ObjectName: r.Path, ParameterKey: key}}, nil
+	case models.FactoryResetDevice:
+		return []cwmp.Message{&cwmp.FactoryReset{}}, nil
+	case models.ListMethods:
+		return []cwmp.Message{&cwmp.GetRPCMethods{}}, nil
+	case models.ScheduleInformOf:
+		return []cwmp.Message{&cwmp.ScheduleInform{DelaySeconds: r.DelaySeconds, CommandKey: r.CommandKey}}, nil
+	}
 	return nil, fmt.Errorf("unknown method %q", r.Method)
 }
 
@@ -119,9 +148,7 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	}
 	slices.SortStableFunc(list, func(a, b placed) int { return a.place - b.place })
 
-	if utf8.RuneCountInString(reportedKey) > 32 {
-		reportedKey = "" // TR-069 allows no more, so it cannot be repeated; an empty one is none of ours either
-	}
+	reportedKey = repeatable(reportedKey)
 	key := reportedKey
 	if r.Version > 0 {
 		key = models.ParameterKey(r.Version)
@@ -139,6 +166,15 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	}
 	part.ParameterKey = key
 	return append(parts, part), nil
+}
+
+// repeatable is the ParameterKey to send when it is not to change. TR-069 allows 32 characters, so a longer one cannot be repeated; an empty one
+// is none of ours either.
+func repeatable(reportedKey string) string {
+	if utf8.RuneCountInString(reportedKey) > 32 {
+		return ""
+	}
+	return reportedKey
 }
 
 // escapedLen bounds the length of a text in XML.

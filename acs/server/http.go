@@ -136,6 +136,7 @@ func (x *exchange) next(e *entry) {
 		case len(body) > maxInform:
 			x.fail(http.StatusRequestEntityTooLarge)
 		case x.admit():
+			x.body = body
 			x.open(envelope)
 		}
 		return
@@ -154,6 +155,7 @@ func (x *exchange) next(e *entry) {
 		x.fail(http.StatusBadRequest)
 	case !x.recognise(e):
 	case !decoded:
+		e.recording.torn(x.clock.Now(), body)
 		x.end(e, errUnreadable, Refused)
 		x.fail(http.StatusBadRequest)
 	default:
@@ -212,6 +214,9 @@ func (x *exchange) recognise(e *entry) bool {
 // post hands a POST to its session and answers.
 func (x *exchange) post(e *entry, body []byte, envelope *cwmp.Envelope) {
 	e.posts++
+	if envelope != nil {
+		e.recording.add(x.clock.Now(), true, envelope.Body.Method(), body, x.r.Header.Get("Content-Type"))
+	}
 	out, err := e.session.Post(e.as(x.ctx), body, envelope)
 	var text []byte
 	if err == nil {
@@ -242,10 +247,12 @@ func (x *exchange) encode(e *entry, out *cwmp.Envelope) ([]byte, error) {
 	for out != nil {
 		text, err := cwmp.Encode(out)
 		if err == nil {
+			e.recording.add(x.clock.Now(), false, out.Body.Method(), text, "")
 			return text, nil
 		}
 		switch out.Body.(type) {
-		case *cwmp.SetParameterValues, *cwmp.GetParameterValues, *cwmp.GetParameterNames, *cwmp.Reboot:
+		case *cwmp.SetParameterValues, *cwmp.GetParameterValues, *cwmp.GetParameterNames, *cwmp.Reboot, *cwmp.GetParameterAttributes,
+			*cwmp.SetParameterAttributes, *cwmp.AddObject, *cwmp.DeleteObject:
 		default:
 			return nil, err
 		}

@@ -64,7 +64,7 @@ func (x *exchange) judge(c *repeated) {
 		}
 	})
 	e := &entry{id: newCookie(), requestID: models.NewID(), in: in, device: r.device, trust: r.trust, opened: x.clock.Now(), posts: 1,
-		gate: make(chan struct{}, 1), conn: x.conn, index: -1}
+		gate: make(chan struct{}, 1), conn: x.conn, index: -1, recording: x.record(r.device, x.clock.Now())}
 	visit, ok := x.arrive(e, r)
 	if !ok {
 		return
@@ -73,6 +73,14 @@ func (x *exchange) judge(c *repeated) {
 	header := *envelope
 	header.Body = &cwmp.Inform{}
 	e.session = session.New(c.profile, x.config.Session, visit, &header, in, r.trust)
+	answer, err := cwmp.Encode(e.session.Inform())
+	if err != nil {
+		slog.ErrorContext(x.ctx, "write the answer to an inform", "error", err)
+		x.fail(http.StatusBadRequest)
+		return
+	}
+	e.recording.add(e.opened, true, envelope.Body.Method(), c.body, c.contentType)
+	e.recording.add(x.clock.Now(), false, "InformResponse", answer, "")
 	x.reserved = false
 	older := x.table.insert(e, e.session.Deadline())
 	x.conn.current.Store(e)
@@ -81,7 +89,7 @@ func (x *exchange) judge(c *repeated) {
 		x.replace(older) // of an Inform of the device that came at the same time
 	}
 	x.setCookie(e.id)
-	x.envelope(e.session.Inform())
+	x.answer(answer)
 }
 
 // arrive opens the visit of an Inform that is let in; false if that was answered.

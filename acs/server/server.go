@@ -48,6 +48,8 @@ type Config struct {
 	Blocked func(ip string) bool
 	// Security hears of the credentials of another device presented for d, at most once a minute and device; nil: nobody does.
 	Security func(ctx context.Context, code string, d *models.Device)
+	// Traces keeps what is recorded of traced devices; nil: nothing is recorded.
+	Traces Traces
 }
 
 // Limits are those of i4.limits.*; 0 is off.
@@ -244,14 +246,16 @@ func (s *Server) report(e *entry, outcome Outcome) {
 	})
 	slog.Info("cwmp session", "requestId", e.requestID, "device", e.in.Key, "events", events(e.in), "trust", [...]string{"L0", "L1"}[e.trust],
 		"outcome", outcome, "roundTrips", e.posts, "duration", s.clock.Now().Sub(e.opened))
+	s.keep(e, outcome)
 }
+
+const maxEvents, maxEventCode = 8, 64
 
 // events names what an Inform came with, for the log. A client may send any number of them, of any length.
 func events(in *models.Inform) []models.EventName {
-	const most, longest = 8, 64
-	names := make([]models.EventName, 0, most)
-	for _, e := range in.Events[:min(len(in.Events), most)] {
-		names = append(names, e.Name[:min(len(e.Name), longest)])
+	names := make([]models.EventName, 0, maxEvents)
+	for _, e := range in.Events[:min(len(in.Events), maxEvents)] {
+		names = append(names, e.Name[:min(len(e.Name), maxEventCode)])
 	}
 	return names
 }

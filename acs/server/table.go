@@ -40,6 +40,8 @@ type entry struct {
 	conn  *conn // on which the client was last seen, authenticated if that is needed
 	posts int
 	gone  bool // out of the table
+	// recording is nil unless the device is traced.
+	recording *recording
 
 	// Guarded by table.mu.
 	deadline models.Time

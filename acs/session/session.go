@@ -192,12 +192,13 @@ func (s *Session) handle(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope,
 		}
 		return s.answer(e, &cwmp.RequestDownloadResponse{}), nil
 	case *cwmp.SetParameterValuesResponse, *cwmp.GetParameterValuesResponse, *cwmp.GetParameterNamesResponse, *cwmp.RebootResponse, *cwmp.DownloadResponse,
-		*cwmp.Fault:
+		*cwmp.GetParameterAttributesResponse, *cwmp.SetParameterAttributesResponse, *cwmp.AddObjectResponse, *cwmp.DeleteObjectResponse,
+		*cwmp.FactoryResetResponse, *cwmp.ScheduleInformResponse, *cwmp.GetRPCMethodsResponse, *cwmp.Fault:
 		if s.step != waitResp || !i4.Answers(m, s.method) {
 			return nil, ErrOutOfOrder
 		}
 		return s.take(ctx, e)
-	case *cwmp.Inform, *cwmp.InformResponse, *cwmp.GetRPCMethodsResponse, *cwmp.TransferCompleteResponse,
+	case *cwmp.Inform, *cwmp.InformResponse, *cwmp.TransferCompleteResponse,
 		*cwmp.AutonomousTransferCompleteResponse, *cwmp.RequestDownloadResponse:
 		return nil, ErrOutOfOrder
 	}

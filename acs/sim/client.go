@@ -103,6 +103,7 @@ type Client struct {
 	tested    []string         // the states of tests that are over and were not told
 	downloads []*cwmp.Download // asked for and not begun
 	known     map[string]bool  // their CommandKeys, begun or not
+	resetting bool             // a factory reset follows the session
 
 	proof       *proof        // what the client proves when it is asked to
 	remembered  models.Secret // the password that worked last

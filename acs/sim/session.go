@@ -53,6 +53,11 @@ type dialogue struct {
 // session runs one session; events and requests that waited are gone when they were answered.
 func (c *Client) session(ctx context.Context, a *attempt) error {
 	c.sessions++
+	defer func() {
+		if c.resetting {
+			c.forget()
+		}
+	}()
 	// A session has connections of its own, as a soft client's has: an Inform on the connection of an open session breaks the protocol.
 	defer c.config.HTTP.CloseIdleConnections()
 	d := &dialogue{Client: c, attempt: a, number: c.sessions, cookies: map[string]string{},
@@ -282,7 +287,7 @@ func (d *dialogue) handle(request cwmp.Message) (cwmp.Message, *cwmp.Fault) {
 	}
 	switch m := request.(type) {
 	case *cwmp.GetRPCMethods:
-		return &cwmp.GetRPCMethodsResponse{Methods: []string{"GetRPCMethods", "SetParameterValues", "GetParameterValues", "GetParameterNames", "Reboot", "Download"}}, nil
+		return &cwmp.GetRPCMethodsResponse{Methods: rpcMethods}, nil
 	case *cwmp.SetParameterValues:
 		return d.setValues(m)
 	case *cwmp.GetParameterValues:
@@ -295,7 +300,7 @@ func (d *dialogue) handle(request cwmp.Message) (cwmp.Message, *cwmp.Fault) {
 		d.events = append(d.event(models.EventBoot), cwmp.Event{Code: d.profile.EventCode(models.EventMReboot), CommandKey: m.CommandKey})
 		return &cwmp.RebootResponse{}, nil
 	}
-	return nil, fault(methodNotSupported)
+	return d.handleObject(request)
 }
 
 func (d *dialogue) setValues(m *cwmp.SetParameterValues) (cwmp.Message, *cwmp.Fault) {

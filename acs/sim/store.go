@@ -39,6 +39,7 @@ type store struct {
 type row struct {
 	value, xsd       string
 	writable, secret bool
+	notification     int
 	check            func(string) (string, error)
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/softacs/softacs/models/statistics"
 	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/tasks"
+	"github.com/softacs/softacs/models/traces"
 	"github.com/softacs/softacs/models/webhooks"
 )
 
@@ -48,6 +49,7 @@ type app struct {
 	diagnostics *diagnostics.Room
 	sms         *sms.Room
 	tasks       *tasks.Room
+	traces      *traces.Room
 	packages    *packages.Room
 	passwords   *passwords.Room
 	statistics  *statistics.Room
@@ -150,6 +152,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.tasks = tasks.New(s, a.clock, tasks.Config{
 		Denied: deniedPaths(profile), IsSecret: profile.IsSecret, Packages: a.packages, Spread: seconds(c.I4.Upgrade.Spread),
 	})
+	a.traces = traces.New(s)
 	configurationRoom, err := configuration.New(s, configurationConfig(c, profile))
 	if err != nil {
 		return nil, err
@@ -188,10 +191,11 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	}
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
+	serverConfig.Traces = a.traces
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom,
-		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Traces: a.traces, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -264,6 +268,9 @@ func (a *app) clean(ctx context.Context) {
 		}
 		if err := a.statistics.Clean(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "clean up old statistics", "error", err)
+		}
+		if err := a.traces.Clean(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "clean up recorded sessions", "error", err)
 		}
 	}
 }

@@ -222,6 +222,10 @@ func (p *platform) mutate(name, selection string, input object) object {
 		inputType = "AccountActionInput"
 	case "rotateApiClientSecret":
 		inputType = "TargetActionInput"
+	case "cancelDeviceTask":
+		inputType = "TargetActionInput"
+	case "startDeviceTrace":
+		inputType = "TraceInput"
 	}
 	data := p.query(fmt.Sprintf("mutation($input: %s!) { %s(input: $input) { %s replayed userErrors { code message field } } }", inputType, name, selection), object{"input": input})
 	payload, _ := data[name].(map[string]any)

@@ -29,6 +29,13 @@ func TestEveryMessageValidates(t *testing.T) {
 			p.wantTask(task, "SUCCEEDED")
 			p.mutate("createDeviceTask", "task { id }", object{
 				"idempotencyKey": "reboot" + msisdn, "device": object{"id": p.deviceOf(client).text("id")}, "kind": "REBOOT"})
+			for kind, more := range map[string]object{
+				"SET_ATTRIBUTES": {"paths": []string{lineStatus}, "notification": 1}, "GET_ATTRIBUTES": {"paths": []string{tableOfLines}},
+				"ADD_OBJECT": {"objectPath": tableOfLines}, "DELETE_OBJECT": {"objectPath": tableOfLines + "9."}, "GET_RPC_METHODS": nil,
+				"SCHEDULE_INFORM": {"arguments": object{"delaySeconds": 60}}, "GET_NAMES": {"objectPath": ""},
+			} {
+				p.ask(client, kind, more)
+			}
 			client.Queue(&cwmp.GetRPCMethods{})
 			p.done(client.Heartbeat(t.Context()))
 			client.Queue(&cwmp.Unknown{Name: "Kicked"})
@@ -36,7 +43,8 @@ func TestEveryMessageValidates(t *testing.T) {
 			if _, err := client.Heartbeat(t.Context()); err != nil && !errors.As(err, &refused) {
 				t.Fatal(err)
 			}
-			p.done(client.Logoff(t.Context(), "UserExit"))
+			p.ask(client, "FACTORY_RESET", nil)
+			p.done(client.Heartbeat(t.Context()))
 
 			_, msisdn, _ = p.provision(object{"initialPassword": longTerm})
 			client = p.client(msisdn, speak)
@@ -49,6 +57,7 @@ func TestEveryMessageValidates(t *testing.T) {
 			p.loginBySMS(p.phone(mdn, speak), mdn)
 
 			for _, message := range []string{"InformResponse", "SetParameterValues", "GetParameterValues", "Download", "TransferCompleteResponse", "Reboot",
+				"SetParameterAttributes", "GetParameterAttributes", "AddObject", "DeleteObject", "GetRPCMethods", "ScheduleInform", "GetParameterNames", "FactoryReset",
 				"GetRPCMethodsResponse", "Fault"} {
 				if !p.tap.received(version, message) {
 					t.Errorf("%s did not go out in %s", message, version.Namespace())

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/sim"
 	"github.com/softacs/softacs/models"
 )
@@ -243,5 +244,63 @@ func webhookFlow(p *planted, n int) {
 		if strings.Contains(text, secret) {
 			p.t.Errorf("a webhook tells the %s", name)
 		}
+// traceFlow records a device through everything that carries secrets, and a client that writes its secrets where they do not belong.
+func traceFlow(p *planted, n int) {
+	ctx := p.t.Context()
+	id, msisdn, mobile := p.newAccount(n, nil)
+	client := p.listen(p.client(msisdn, p.config(nil)))
+	p.want(0)(client.Register(ctx, p.first(n)))
+	device := p.deviceOf(client).text("id")
+	trace := func() {
+		p.mutate("startDeviceTrace", "device { traceUntil }", object{"device": object{"id": device}, "minutes": 5, "reason": "a complaint"})
+	}
+	trace()
+	p.want(0)(client.GetPassword(ctx))
+	code := p.password(mobile, 1)
+	p.secret("traced one-time password", code.Reveal())
+	p.want(1)(client.Register(ctx, models.Secret(p.secrets["wrong password"])))
+	p.want(0)(client.Register(ctx, code))
+	fresh := models.Secret(p.secret("traced new password", "Planted-Green-Kite-43!"))
+	p.want(0)(client.ChangePassword(ctx, code, fresh))
+	p.want(0)(client.RegisterPlain(ctx, fresh))
+
+	trace()
+	secret := p.secret("traced SIP secret", "planted&traced<secret>")
+	p.mutate("modifyAccount", "account { id }", object{"idempotencyKey": "t", "account": object{"id": id}, "sipPassword": secret})
+	client.SetFaults(sim.Faults{Respond: func(request cwmp.Message) cwmp.Message { // a fault that quotes what it was sent
+		if m, ok := request.(*cwmp.SetParameterValues); ok {
+			refused := &cwmp.Fault{Code: 9003}
+			for _, v := range m.Parameters {
+				refused.String += v.Value + " "
+				refused.Parameters = append(refused.Parameters, cwmp.ParameterFault{Name: v.Name, Code: 9007, String: "not " + v.Value})
+			}
+			return refused
+		}
+		return nil
+	}})
+	p.done(client.Heartbeat(ctx))
+	client.SetFaults(sim.Faults{})
+	client.Set("Device.X_EXAMPLE.Password", "")
+	for kind, more := range map[string]object{
+		"SET_VALUES": {"values": []object{{"path": "Device.X_EXAMPLE.Password", "value": p.secret("traced secret of a task", "planted-traced-task")}}},
+		"GET_VALUES": {"paths": []string{"Device."}},
+	} {
+		p.ask(client, kind, more)
+	}
+	p.done(client.Inform(ctx, models.EventBootstrap, models.EventBoot))
+	client.Queue(&cwmp.TransferComplete{CommandKey: "k", FaultCode: 9010, FaultString: "no reason"})
+	p.done(client.Inform(ctx, models.EventBoot, models.EventValueChange))
+
+	var kept strings.Builder
+	sessions := p.query(`query($id: ID!) { node(id: $id) { ... on Device { sessions(first: 50) { nodes { outcome messages { fromDevice method body } } } } } }`, object{"id": device})
+	fmt.Fprint(&kept, sessions)
+	for _, method := range []string{"Inform", "InformResponse", "SetParameterValues", "SetParameterValuesResponse", "GetParameterValues", "GetParameterValuesResponse",
+		"Fault", "TransferComplete", "TransferCompleteResponse"} {
+		if !strings.Contains(kept.String(), "method:"+method+" ") && !strings.Contains(kept.String(), "method:"+method+"]") {
+			p.t.Errorf("no %s was recorded", method)
+		}
+	}
+	if !strings.Contains(kept.String(), "[redacted]") || !strings.Contains(kept.String(), "<cwmp:Inform>") || strings.Contains(kept.String(), "[not kept") {
+		p.t.Errorf("recorded %s", kept.String())
 	}
 }

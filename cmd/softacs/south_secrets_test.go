@@ -157,7 +157,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 		p := &planted{platform: platform, secrets: map[string]string{}, personal: map[string]string{}}
 		p.secret("token", p.token)
 		p.secret("secret of the first API client", "a-secret-for-the-tests")
-		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow, webhookFlow} {
+		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow, webhookFlow, traceFlow} {
 			flow(p, n)
 		}
 		if n := len(p.secrets); n < 40 {
@@ -231,7 +231,8 @@ func (p *planted) rows() map[string]string {
 		p.t.Fatal(err)
 	}
 	for _, place := range []string{"events.payload", "audit_entries.changes", "tasks.shown", "deeds.result", "configurations.desired", "password_requests.number_hash",
-		"lockouts.subject", "client_nonces.nonce", "credentials.stored_key", "devices.http_credentials", "device_parameters.value", "deed_secrets.secret"} {
+		"lockouts.subject", "client_nonces.nonce", "credentials.stored_key", "devices.http_credentials", "device_parameters.value", "deed_secrets.secret", "cwmp_messages.body",
+		"cwmp_sessions.events"} {
 		if told[place] == "" {
 			p.t.Errorf("%s is empty, so it proves nothing", place)
 		}
@@ -259,7 +260,7 @@ func (p *planted) answers(what string, answer *http.Response) {
 // desk is what somebody sees who may read everything but personal data and secrets.
 func (p *planted) desk() string {
 	p.t.Helper()
-	role := p.mutate("saveRole", "role { id }", object{"name": "blind", "permissions": []string{"ACCOUNT_READ", "DEVICE_READ", "EVENT_READ"}, "regions": []string{}})
+	role := p.mutate("saveRole", "role { id }", object{"name": "blind", "permissions": []string{"ACCOUNT_READ", "DEVICE_READ", "EVENT_READ", "TRACE_RUN"}, "regions": []string{}})
 	made := p.mutate("saveApiClient", "apiClient { id }", object{"clientId": "blind", "roleIds": []string{role.text("role.id")}, "enabled": true, "allowedCidrs": []string{}})
 	rotated := p.query(`mutation($input: TargetActionInput!) { rotateApiClientSecret(input: $input) { secret } }`,
 		object{"input": object{"id": made.text("apiClient.id"), "idempotencyKey": "r"}})
@@ -272,6 +273,7 @@ func (p *planted) desk() string {
 			services { code parameters } suspensions { reason note } smsMessages { nodes { id to purpose state providerStatus } }
 			bindings { nodes { id method boundBy { __typename ... on DeviceActor { deviceId } } } } } } }`,
 		`{ devices(first: 30) { nodes { id serialNumber ipAddress configuration { failure } parameters(first: 100) { nodes { path value } }
+			traceUntil sessions(first: 20) { nodes { events outcome remoteAddress messages { method body } } }
 			tasks { nodes { request result fault { message parameterFaults { message } } } } events { nodes { payload accountExternalId causedBy { __typename } } } } } }`,
 		`{ events(first: 1000) { nodes { type payload subjectId requestId accountExternalId subject { __typename id } } } }`,
 	} {

@@ -770,7 +770,7 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 		asMap["wake"] = true
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "device", "kind", "paths", "values", "objectPath", "nextLevel", "packageId", "delaySeconds", "expiresInSeconds", "wake"}
+	fieldsInOrder := [...]string{"idempotencyKey", "device", "kind", "paths", "values", "objectPath", "notification", "nextLevel", "packageId", "delaySeconds", "arguments", "expiresInSeconds", "wake"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -819,6 +819,13 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 				return it, err
 			}
 			it.ObjectPath = graphql.OmittableOf(data)
+		case "notification":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notification"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Notification = graphql.OmittableOf(data)
 		case "nextLevel":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nextLevel"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)
@@ -840,6 +847,13 @@ func (ec *executionContext) unmarshalInputCreateDeviceTaskInput(ctx context.Cont
 				return it, err
 			}
 			it.DelaySeconds = data
+		case "arguments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
+			data, err := ec.unmarshalOJSON2interface(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Arguments = graphql.OmittableOf(data)
 		case "expiresInSeconds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresInSeconds"))
 			data, err := ec.unmarshalNInt2int(ctx, v)

@@ -118,7 +118,8 @@ type BindingEdge struct {
 	Node   *models.Binding `json:"node"`
 }
 
-// GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing; DOWNLOAD: packageId and delaySeconds
+// GET_VALUES and GET_ATTRIBUTES: paths (1..64); SET_VALUES: values (1..64); SET_ATTRIBUTES: paths and notification; GET_NAMES: objectPath and
+// nextLevel; ADD_OBJECT and DELETE_OBJECT: objectPath; DOWNLOAD: packageId and delaySeconds; SCHEDULE_INFORM: arguments; others: nothing
 type CreateDeviceTaskInput struct {
 	IdempotencyKey string                                    `json:"idempotencyKey"`
 	Device         *DeviceRef                                `json:"device"`
@@ -126,13 +127,28 @@ type CreateDeviceTaskInput struct {
 	Paths          graphql.Omittable[[]string]               `json:"paths,omitempty"`
 	Values         graphql.Omittable[[]*ParameterValueInput] `json:"values,omitempty"`
 	ObjectPath     graphql.Omittable[*string]                `json:"objectPath,omitempty"`
-	NextLevel      bool                                      `json:"nextLevel"`
-	PackageID      graphql.Omittable[*models.Subject]        `json:"packageId,omitempty"`
+	// 0 off, 1 passive, 2 active
+	Notification graphql.Omittable[*int]            `json:"notification,omitempty"`
+	NextLevel    bool                               `json:"nextLevel"`
+	PackageID    graphql.Omittable[*models.Subject] `json:"packageId,omitempty"`
 	// the least delay of a download
-	DelaySeconds     int `json:"delaySeconds"`
-	ExpiresInSeconds int `json:"expiresInSeconds"`
+	DelaySeconds int `json:"delaySeconds"`
+	// method specific, see docs/api.md
+	Arguments        graphql.Omittable[any] `json:"arguments,omitempty"`
+	ExpiresInSeconds int                    `json:"expiresInSeconds"`
 	// ask the device to come at once; one without an address for that is no error, its next session takes the task
 	Wake bool `json:"wake"`
+}
+
+type CwmpSessionConnection struct {
+	Edges    []*CwmpSessionEdge    `json:"edges"`
+	Nodes    []*models.CwmpSession `json:"nodes"`
+	PageInfo *types.PageInfo       `json:"pageInfo"`
+}
+
+type CwmpSessionEdge struct {
+	Cursor string              `json:"cursor"`
+	Node   *models.CwmpSession `json:"node"`
 }
 
 type DeviceActor struct {
@@ -623,6 +639,13 @@ type TimelineConnection struct {
 type TimelineEdge struct {
 	Cursor string      `json:"cursor"`
 	Node   *types.Line `json:"node"`
+}
+
+type TraceInput struct {
+	Device *DeviceRef `json:"device"`
+	// 1..1440
+	Minutes int    `json:"minutes"`
+	Reason  string `json:"reason"`
 }
 
 // PUT the file to url, below the north's origin, with exactly these headers: 201; 409 if it is there already, 413 if it is too large, 422 if its SHA-256 differs

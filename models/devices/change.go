@@ -68,6 +68,14 @@ func SetHeartbeat(tx *store.Tx, deviceID models.ID, seconds int) error {
 	return nil
 }
 
+// SetTrace tells until when the sessions of the device are recorded; the zero Time ends that.
+func SetTrace(tx *store.Tx, deviceID models.ID, until models.Time) error {
+	if err := update(tx, deviceID, map[string]any{"trace_until": until}); err != nil {
+		return fmt.Errorf("set the trace of device %s: %w", deviceID, err)
+	}
+	return nil
+}
+
 // SetWork asks for a session's attention at that time or earlier; the zero Time asks for nothing.
 func SetWork(tx *store.Tx, deviceID models.ID, at models.Time) error {
 	if at.IsZero() {

@@ -103,6 +103,33 @@ func SaveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, nam
 	return saveParameters(tx, deviceID, values, names, true)
 }
 
+// SaveNotifications keeps the notification of parameters that are known, by path; a path that ends with a dot means everything below it.
+func SaveNotifications(tx *store.Tx, deviceID models.ID, told map[string]int) error {
+	exact := map[int][]string{}
+	set := func(notification int, where string, args ...any) error {
+		err := tx.DB.Model(&models.DeviceParameter{}).Where("device_id = ?", deviceID).Where(where, args...).Update("notification", notification).Error
+		if err != nil {
+			return fmt.Errorf("save the notifications of device %s: %w", deviceID, err)
+		}
+		return nil
+	}
+	for path, notification := range told {
+		if !strings.HasSuffix(path, ".") {
+			exact[notification] = append(exact[notification], path)
+		} else if err := set(notification, "path > ? AND path < ?", path, path+"\U0010FFFF"); err != nil {
+			return err
+		}
+	}
+	for notification, paths := range exact {
+		for chunk := range slices.Chunk(paths, saveRows) {
+			if err := set(notification, "path IN ?", chunk); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // saveParameters writes the rows that are new or changed; with refresh also those that were told again.
 func saveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, names []models.ParameterName, refresh bool) error {
 	told := map[string]models.DeviceParameter{}
@@ -186,6 +213,7 @@ func merge(before, told models.DeviceParameter) models.DeviceParameter {
 	if told.Writable == nil {
 		told.Writable = before.Writable
 	}
+	told.Notification = before.Notification
 	if told.Type == "" && told.Value == "" {
 		told.Type, told.Value = before.Type, before.Value
 	}

@@ -2,8 +2,10 @@ package tasks
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,46 +30,55 @@ var (
 	objectPath = regexp.MustCompile(`^[A-Z][\w-]*(\.([A-Za-z_][\w-]*|[1-9]\d*))*\.$`)
 )
 
-// check returns the request that the arguments make (resolutions 52).
+// takes names the arguments of each kind (resolutions 52).
+var takes = map[models.TaskKind][]string{
+	models.GetValues: {"paths"}, models.SetValues: {"values"}, models.GetNames: {"objectPath"}, models.GetAttributes: {"paths"},
+	models.SetAttributes: {"paths", "notification"}, models.AddObject: {"objectPath"}, models.DeleteObject: {"objectPath"}, models.Reboot: {},
+	models.FactoryReset: {}, models.GetRPCMethods: {}, models.DownloadTask: {"packageId"}, models.ScheduleInform: {"arguments"},
+}
+
+// check returns the request that the arguments make.
 func (r *Room) check(in CreateInput) (request models.TaskRequest, err error) {
-	takesPaths, takesValues, takesObject, takesPackage := false, false, false, in.Kind == models.DownloadTask && r.config.Packages != nil
-	switch in.Kind {
-	case models.GetValues:
-		takesPaths = true
-	case models.SetValues:
-		takesValues = true
-	case models.GetNames:
-		takesObject = true
-	case models.Reboot:
-	case models.DownloadTask:
-		if r.config.Packages == nil {
-			return request, models.E(models.Invalid, "there is no such kind of task", "input", "kind")
-		}
-	default:
+	needed, known := takes[in.Kind]
+	if !known || in.Kind == models.DownloadTask && r.config.Packages == nil {
 		return request, models.E(models.Invalid, "there is no such kind of task", "input", "kind")
 	}
 	for _, argument := range []struct {
-		name         string
-		takes, given bool
+		name  string
+		given bool
 	}{
-		{"paths", takesPaths, in.Paths != nil}, {"values", takesValues, in.Values != nil}, {"objectPath", takesObject, in.ObjectPath != nil},
-		{"packageId", takesPackage, in.PackageID != nil}, {"delaySeconds", takesPackage && in.DelaySeconds != 0, in.DelaySeconds != 0},
+		{"paths", in.Paths != nil}, {"values", in.Values != nil}, {"objectPath", in.ObjectPath != nil}, {"notification", in.Notification != nil},
+		{"packageId", in.PackageID != nil}, {"arguments", in.Arguments != nil},
 	} {
+		belongs := slices.Contains(needed, argument.name)
 		switch {
-		case argument.takes && !argument.given:
+		case belongs && !argument.given:
 			return request, models.E(models.Required, string(in.Kind)+" needs "+argument.name, "input", argument.name)
-		case argument.given && !argument.takes:
+		case argument.given && !belongs:
 			return request, models.E(models.Invalid, string(in.Kind)+" takes no "+argument.name, "input", argument.name)
 		}
 	}
+	if in.DelaySeconds != 0 && in.Kind != models.DownloadTask {
+		return request, models.E(models.Invalid, string(in.Kind)+" takes no delaySeconds", "input", "delaySeconds")
+	}
 	switch in.Kind {
-	case models.GetValues:
+	case models.GetValues, models.GetAttributes:
 		request.Paths, err = in.Paths, checkPaths(in.Paths)
+	case models.SetAttributes:
+		request.Paths, request.Notification, err = in.Paths, in.Notification, checkPaths(in.Paths)
+		if err == nil && (*in.Notification < 0 || *in.Notification > 2) {
+			err = models.E(models.Invalid, "allowed are 0 off, 1 passive and 2 active", "input", "notification")
+		}
 	case models.SetValues:
 		request.Values, err = in.Values, r.checkValues(in.Values)
 	case models.GetNames:
 		request.ObjectPath, request.NextLevel = *in.ObjectPath, in.NextLevel
 		err = checkObject(*in.ObjectPath, in.NextLevel)
+	case models.AddObject, models.DeleteObject:
+		request.ObjectPath = *in.ObjectPath
+		err = r.checkInstance(in.Kind, *in.ObjectPath)
+	case models.ScheduleInform:
+		request.DelaySeconds, err = delayOf(in.Arguments)
 	case models.DownloadTask:
 		request.PackageID, request.DelaySeconds, request.Mode = *in.PackageID, in.DelaySeconds, models.UpgradeSilent
 		if in.DelaySeconds < 0 || in.DelaySeconds > maxDelay {
@@ -78,6 +89,46 @@ func (r *Room) check(in CreateInput) (request models.TaskRequest, err error) {
 		err = models.E(models.Invalid, fmt.Sprintf("a task expires in %d to %d seconds", minExpiry, maxExpiry), "input", "expiresInSeconds")
 	}
 	return request, err
+}
+
+// checkInstance: AddObject takes a table, DeleteObject one of its instances (TR-069 A.3.2.6, A.3.2.7).
+func (r *Room) checkInstance(kind models.TaskKind, path string) error {
+	field := []string{"input", "objectPath"}
+	if err := checkPath(path, true, field); err != nil {
+		return err
+	}
+	parts := strings.Split(path, ".")
+	_, err := strconv.Atoi(parts[max(len(parts)-2, 0)])
+	switch {
+	case parts[len(parts)-1] != "":
+		return models.E(models.Invalid, "the path of an object ends with a dot", field...)
+	case kind == models.AddObject && err == nil:
+		return models.E(models.Invalid, "this is an instance; name the table that is to have another one", field...)
+	case kind == models.DeleteObject && err != nil:
+		return models.E(models.Invalid, "name the instance, such as Device.Services.VoiceService.1.VoiceProfile.1.Line.2.", field...)
+	case r.denied(path):
+		return models.E(models.PolicyDenied, "the platform itself sets what is below this object", field...)
+	}
+	return nil
+}
+
+// delayOf reads the arguments of SCHEDULE_INFORM: {"delaySeconds": 1 to 86,400}.
+func delayOf(arguments any) (int, error) {
+	object, _ := arguments.(map[string]any)
+	for name := range object {
+		if name != "delaySeconds" {
+			return 0, models.E(models.Invalid, "SCHEDULE_INFORM takes delaySeconds only", "input", "arguments", name)
+		}
+	}
+	text, err := json.Marshal(object["delaySeconds"])
+	if err != nil || object["delaySeconds"] == nil {
+		return 0, models.E(models.Required, "SCHEDULE_INFORM needs delaySeconds", "input", "arguments", "delaySeconds")
+	}
+	seconds, err := strconv.Atoi(string(text))
+	if err != nil || seconds < 1 || seconds > maxDelay {
+		return 0, models.E(models.Invalid, fmt.Sprintf("1 to %d seconds are allowed", maxDelay), "input", "arguments", "delaySeconds")
+	}
+	return seconds, nil
 }
 
 func checkPaths(paths []string) error {

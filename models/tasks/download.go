@@ -82,7 +82,8 @@ func (r *Room) Offer(ctx context.Context, d *models.Device, p *models.Package, m
 			return err
 		}
 		queued = true
-		return r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
+		_, err = r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("offer package %s to device %s: %w", p.ID, d.ID, err)

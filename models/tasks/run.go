@@ -63,11 +63,12 @@ func (r *Room) due(tx *store.Tx, d *models.Device, epoch int64) (*models.Task, e
 		return nil, err
 	}
 	for i := range due {
-		ended := false
-		if due[i].Kind == models.DownloadTask {
-			if ended, err = r.endPointless(tx, d, &due[i]); err != nil {
-				return nil, err
-			}
+		ended, err := endUnsupported(tx, d, &due[i])
+		if err == nil && !ended && due[i].Kind == models.DownloadTask {
+			ended, err = r.endPointless(tx, d, &due[i])
+		}
+		if err != nil {
+			return nil, err
 		}
 		if !ended {
 			return &due[i], nil
@@ -95,7 +96,15 @@ func (r *Room) steps(tx *store.Tx, d *models.Device, t *models.Task) error {
 	case models.DownloadTask:
 		return r.downloadSteps(tx, d, t, a)
 	default:
-		return fmt.Errorf("task %s is of the unknown kind %s", t.ID, t.Kind)
+		one = models.Request{
+			Method: methods[t.Kind], Names: a.Paths, Path: a.ObjectPath, DelaySeconds: a.DelaySeconds, CommandKey: t.ID.String(),
+		}
+		if a.Notification != nil {
+			one.Notification = *a.Notification
+		}
+		if one.Method == "" {
+			return fmt.Errorf("task %s is of the unknown kind %s", t.ID, t.Kind)
+		}
 	}
 	t.Steps = []models.Request{one}
 	return nil
@@ -144,6 +153,12 @@ func (r *Room) Answered(ctx context.Context, d *models.Device, t *models.Task, e
 		}
 		t.Steps = nil
 		if reply.Fault != nil {
+			if done, err := goneAlready(tx, d, t, reply.Fault); err != nil || done {
+				return err
+			}
+			if err := learnUnsupported(tx, d, methods[t.Kind], reply.Fault); err != nil {
+				return err
+			}
 			return refused(tx, d, t, reply.Fault)
 		}
 		if t.Kind == models.Reboot {
@@ -223,6 +238,11 @@ func (r *Room) succeeded(tx *store.Tx, d *models.Device, t *models.Task, reply m
 			}
 			values = r.marked(a.Values)
 		}
+	default:
+		var err error
+		if result, err = r.answer(tx, d, t, reply); err != nil {
+			return err
+		}
 	}
 	ok, err := move(tx, d, t, models.TaskSucceeded, map[string]any{"result": models.DocOf(result), "fault": models.Doc[*models.Fault]{}})
 	if err != nil || !ok {
@@ -270,8 +290,8 @@ func (r *Room) Rebooted(ctx context.Context, d *models.Device) error {
 	return nil
 }
 
-// Lost tells that the session ended while t was out: it is queued again, and fails if that was its third try. Nobody knows whether a reboot
-// happened, so it stays sent until the next session shows it.
+// Lost tells that the session ended while t was out: it is queued again, and fails if that was its third try, or if it must not be asked for
+// twice. Nobody knows whether a reboot happened, so it stays sent until the next session shows it.
 func (r *Room) Lost(ctx context.Context, d *models.Device, t *models.Task) error {
 	before := *t
 	err := r.store.InTx(ctx, func(tx *store.Tx) error {
@@ -297,6 +317,8 @@ func (r *Room) requeue(tx *store.Tx, d *models.Device, t *models.Task) error {
 	switch {
 	case t.ExpiresAt <= tx.Now:
 		to = models.TaskExpired
+	case once[t.Kind]:
+		to, columns = models.TaskFailed, map[string]any{"fault": models.DocOf(unknownEnd)}
 	case t.Attempts >= tries:
 		to, columns = models.TaskFailed, map[string]any{"fault": models.DocOf(unanswered)}
 	}

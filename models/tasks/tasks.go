@@ -1,7 +1,7 @@
 // Package tasks keeps the work that waits for a device's session: what an operator asked of one device, whether it was sent, and what came of
 // it.
 //
-// It owns the tables tasks, device_downloads and transfer_reports and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
+// It owns the tables tasks, device_downloads, transfer_reports and unsupported_methods and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
 // speaks: whoever holds the session asks Next, sends, and tells Answered, Rebooted or Lost. Writes of a session name its epoch, so an
 // overtaken session changes nothing (design decision 3).
 package tasks
@@ -63,13 +63,16 @@ func New(s *store.Store, clock models.Clock, c Config) *Room {
 
 // CreateInput is the input of createDeviceTask. Nil means left out; which kind takes what is resolutions 52.
 type CreateInput struct {
-	IdempotencyKey   string
-	Device           devices.Ref
-	Kind             models.TaskKind
-	Paths            []string
-	Values           []models.Value
-	ObjectPath       *string
-	NextLevel        bool
+	IdempotencyKey string
+	Device         devices.Ref
+	Kind           models.TaskKind
+	Paths          []string
+	Values         []models.Value
+	ObjectPath     *string
+	NextLevel      bool
+	Notification   *int
+	// Arguments is an object as JSON decodes it.
+	Arguments        any
 	PackageID        *models.ID
 	DelaySeconds     int
 	ExpiresInSeconds int
@@ -128,7 +131,11 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 	if open >= maxOpen {
 		return models.E(models.QuotaExceeded, fmt.Sprintf("the device has %d open tasks already", maxOpen), "input", "device")
 	}
-	if err := r.insert(tx, d, id, in.Kind, request, time.Duration(in.ExpiresInSeconds)*time.Second); err != nil {
+	t, err := r.insert(tx, d, id, in.Kind, request, time.Duration(in.ExpiresInSeconds)*time.Second)
+	if err != nil {
+		return err
+	}
+	if _, err := endUnsupported(tx, d, t); err != nil {
 		return err
 	}
 	err = events.Audit(tx, models.AuditEntry{
@@ -142,10 +149,10 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 }
 
 // insert queues a task that was checked.
-func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) error {
+func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) (*models.Task, error) {
 	sealed, err := tx.SealJSON("tasks", "request", id, request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	actor := models.ActorFrom(tx.Context())
 	t := models.Task{
@@ -154,17 +161,17 @@ func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.
 		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
 	}
 	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), &t); err != nil {
-		return fmt.Errorf("insert a task: %w", err)
+		return nil, fmt.Errorf("insert a task: %w", err)
 	}
 	if kind == models.DownloadTask {
 		if err := r.insertDownload(tx, &t, request); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
-		return err
+		return nil, err
 	}
-	return tell(tx, d, &t)
+	return &t, tell(tx, d, &t)
 }
 
 // fingerprint is what makes two inputs the same; values may be secrets, so it is an HMAC.

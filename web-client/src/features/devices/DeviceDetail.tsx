@@ -16,6 +16,7 @@ import { useLive } from "../../lib/useLive";
 import { Diagnostics } from "./Diagnostics";
 import { Parameters } from "./Parameters";
 import { PresenceHistory } from "./PresenceHistory";
+import { Sessions } from "./Sessions";
 import { Tasks } from "./Tasks";
 
 type Device = NonNullable<DeviceQuery["device"]>;
@@ -62,7 +63,7 @@ function codeOf(payload: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-const sections = ["tasks", "diagnostics", "parameters", "history", "events"] as const;
+const sections = ["tasks", "diagnostics", "parameters", "history", "sessions", "events"] as const;
 
 /** How often something of each list has changed. */
 interface Changes {
@@ -78,7 +79,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
   const may = useMay();
   const [params, setParams] = useSearchParams();
   const open = sections.find((s) => s === params.get("show")) ?? "tasks";
-  const shown = sections.filter((s) => (s !== "events" || may("EVENT_READ")) && (s !== "diagnostics" || may("DIAG_RUN")));
+  const shown = sections.filter((s) => (s !== "events" || may("EVENT_READ")) && (s !== "diagnostics" || may("DIAG_RUN"))) && (s !== "sessions" || may("TRACE_RUN")));
   return (
     <>
       <Tabs
@@ -90,6 +91,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
       {open === "diagnostics" && may("DIAG_RUN") && <Diagnostics id={id} changes={changes.diagnostics} />}
       {open === "parameters" && <Parameters id={id} changes={changes.parameters} />}
       {open === "history" && <PresenceHistory id={id} changes={changes.history} />}
+      {open === "sessions" && may("TRACE_RUN") && <Sessions id={id} />}
       {open === "events" && may("EVENT_READ") && <History title={words.devices.events} filter={{ deviceIds: [id] }} without="device" onEvent={() => {}} />}
     </>
   );

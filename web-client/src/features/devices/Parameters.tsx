@@ -55,6 +55,7 @@ export function Parameters({ id, changes }: { readonly id: string; readonly chan
                 { title: t.path, key: "path", render: (_, p) => <span className="mono break">{p.path}</span> },
                 { title: t.value, key: "value", render: (_, p) => <span className="mono break">{p.value}</span> },
                 { title: t.valueType, key: "type", render: (_, p) => <span className="mono quiet">{p.type}</span> },
+                { title: t.notification, key: "notification", render: (_, p) => (p.notification === null ? <span className="quiet">–</span> : t.notifications[p.notification]) },
                 { title: t.writable, key: "writable", render: (_, p) => (p.writable === null ? <span className="quiet">–</span> : p.writable ? words.yes : words.no) },
                 { title: t.reportedAt, key: "at", render: (_, p) => <Time at={p.reportedAt} /> },
               ]}

@@ -1,5 +1,5 @@
 import { DeleteOutlined, PlusOutlined } from "@ant-design/icons";
-import { Alert, App, Button, Drawer, Form, Input, Select, Space, Switch } from "antd";
+import { Alert, App, Button, Drawer, Form, Input, InputNumber, Select, Space, Switch } from "antd";
 import { useState } from "react";
 import { useMutation } from "urql";
 import { useRefusals } from "../../components/useRefusals";
@@ -10,9 +10,13 @@ import { useIdempotencyKey } from "../../lib/random";
 import { taskInput } from "./task";
 import type { TaskValues } from "./task";
 
-const kinds: readonly TaskKind[] = ["GET_VALUES", "SET_VALUES", "GET_NAMES", "REBOOT"];
+const kinds: readonly TaskKind[] = [
+  "GET_VALUES", "SET_VALUES", "GET_NAMES", "GET_ATTRIBUTES", "SET_ATTRIBUTES", "ADD_OBJECT", "DELETE_OBJECT", "GET_RPC_METHODS", "SCHEDULE_INFORM", "REBOOT",
+  "FACTORY_RESET",
+];
+const drastic: readonly TaskKind[] = ["REBOOT", "FACTORY_RESET", "DELETE_OBJECT"];
 const types = ["xsd:string", "xsd:boolean", "xsd:int", "xsd:unsignedInt", "xsd:long", "xsd:unsignedLong", "xsd:dateTime", "xsd:base64"];
-const fieldNames = ["kind", "paths", "values", "objectPath", "nextLevel", "expiresInSeconds"] as const;
+const fieldNames = ["kind", "paths", "values", "objectPath", "nextLevel", "notification", "expiresInSeconds"] as const;
 
 interface Props {
   readonly device: string;
@@ -56,14 +60,14 @@ export function TaskForm({ device, open, onClose, onDone }: Props) {
       footer={
         <div className="pager">
           <Button onClick={onClose}>{words.cancel}</Button>
-          <Button type="primary" danger={kind === "REBOOT"} loading={result.fetching} onClick={() => form.submit()}>{t.createTask}</Button>
+          <Button type="primary" danger={drastic.includes(kind)} loading={result.fetching} onClick={() => form.submit()}>{t.createTask}</Button>
         </div>
       }
     >
       {refusals.view()}
-      <Form<TaskValues> form={form} layout="vertical" onFinish={submit} initialValues={{ kind: "GET_VALUES", nextLevel: true, expiresInSeconds: 86_400, values: [{ type: "xsd:string" }] }}>
+      <Form<TaskValues> form={form} layout="vertical" onFinish={submit} initialValues={{ kind: "GET_VALUES", nextLevel: true, notification: 1, delaySeconds: 60, expiresInSeconds: 86_400, values: [{ type: "xsd:string" }] }}>
         <Form.Item<TaskValues> name="kind" label={t.kind}><Select options={kinds.map((k) => ({ value: k, label: words.taskKind[k] }))} /></Form.Item>
-        {kind === "GET_VALUES" && (
+        {(kind === "GET_VALUES" || kind === "GET_ATTRIBUTES" || kind === "SET_ATTRIBUTES") && (
           <Form.Item<TaskValues> name="paths" label={t.paths} extra={t.pathsHelp} rules={required}><Input.TextArea className="mono" rows={6} /></Form.Item>
         )}
         {kind === "SET_VALUES" && <Values />}
@@ -73,7 +77,21 @@ export function TaskForm({ device, open, onClose, onDone }: Props) {
             <Form.Item<TaskValues> name="nextLevel" label={t.nextLevel} valuePropName="checked"><Switch /></Form.Item>
           </>
         )}
+        {kind === "SET_ATTRIBUTES" && (
+          <Form.Item<TaskValues> name="notification" label={t.notification}>
+            <Select options={[0, 1, 2].map((n) => ({ value: n, label: t.notifications[n] }))} style={{ width: 240 }} />
+          </Form.Item>
+        )}
+        {(kind === "ADD_OBJECT" || kind === "DELETE_OBJECT") && (
+          <Form.Item<TaskValues> name="objectPath" label={t.objectPath} extra={kind === "ADD_OBJECT" ? t.tableHelp : t.instanceHelp} rules={required}>
+            <Input className="mono" placeholder={kind === "ADD_OBJECT" ? "Device.….Line." : "Device.….Line.2."} />
+          </Form.Item>
+        )}
+        {kind === "SCHEDULE_INFORM" && (
+          <Form.Item<TaskValues> name="delaySeconds" label={t.delaySeconds} rules={required}><InputNumber min={1} max={86_400} /></Form.Item>
+        )}
         {kind === "REBOOT" && <Alert type="warning" showIcon title={t.rebootWarning} style={{ marginBottom: 16 }} />}
+        {kind === "FACTORY_RESET" && <Alert type="warning" showIcon title={t.resetWarning} style={{ marginBottom: 16 }} />}
         <Form.Item<TaskValues> name="expiresInSeconds" label={t.validFor}>
           <Select options={[1, 24, 168].map((n) => ({ value: n * 3600, label: t.hours(n) }))} style={{ width: 160 }} />
         </Form.Item>

@@ -1,13 +1,13 @@
 import { PlusOutlined } from "@ant-design/icons";
-import { Button, Select, Table } from "antd";
+import { App, Button, Select, Table } from "antd";
 import { useEffect, useEffectEvent, useState } from "react";
-import { useQuery } from "urql";
+import { useMutation, useQuery } from "urql";
 import { Facts, Panel } from "../../components/Page";
 import { Turner } from "../../components/Pager";
 import { Nothing, Result } from "../../components/Result";
 import { State } from "../../components/State";
 import { Time } from "../../components/Time";
-import { DeviceTasksDocument } from "../../lib/documents";
+import { CancelDeviceTaskDocument, DeviceTasksDocument } from "../../lib/documents";
 import type { DeviceTasksQuery, TaskState } from "../../lib/documents";
 import { actorName } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
@@ -67,6 +67,7 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
                 { title: t.taskDone, key: "done", render: (_, task) => <Time at={task.completedAt} /> },
                 { title: t.expires, key: "expires", render: (_, task) => <Time at={task.expiresAt} /> },
                 { title: t.by, key: "by", render: (_, task) => actorName(task.createdBy) },
+                ...(may("DEVICE_WRITE") ? [{ title: "", key: "cancel", render: (_: unknown, task: Task) => task.state === "PENDING" && <Cancel id={task.id} onDone={again} /> }] : []),
               ]}
             />
             <Turner turns={turns} page={device?.tasks.pageInfo} />
@@ -76,6 +77,19 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
       <TaskForm device={id} open={creating} onClose={() => setCreating(false)} onDone={again} />
     </Panel>
   );
+}
+
+function Cancel({ id, onDone }: { readonly id: string; readonly onDone: () => void }) {
+  const t = useWords().devices;
+  const { message } = App.useApp();
+  const [result, cancel] = useMutation(CancelDeviceTaskDocument);
+  const submit = async () => {
+    const { data, error } = await cancel({ input: { id } });
+    const refused = error?.message ?? data?.cancelDeviceTask.userErrors[0]?.message;
+    if (refused) void message.error(refused);
+    onDone();
+  };
+  return <Button size="small" loading={result.fetching} onClick={() => void submit()}>{t.cancelTask}</Button>;
 }
 
 function Outcome({ task }: { readonly task: Task }) {

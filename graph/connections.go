@@ -125,6 +125,18 @@ func packageConnection(ctx context.Context, items []models.Package, cursors []st
 	return c
 }
 
+// configTaskConnection expects that the tasks' progress will be asked for.
+func configTaskConnection(ctx context.Context, items []models.ConfigTask, cursors []string, next, previous bool) *model.ConfigTaskConnection {
+	r := requestFrom(ctx)
+	c := &model.ConfigTaskConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.ConfigTask) *model.ConfigTaskEdge {
+		r.configTasks.put(node.ID, node)
+		r.families.configTasks.expect(node.ID)
+		return &model.ConfigTaskEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}
+
 func smsConnection(items []models.SmsMessage, cursors []string, next, previous bool) *model.SmsMessageConnection {
 	c := &model.SmsMessageConnection{PageInfo: pageInfo(cursors, next, previous)}
 	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.SmsMessage) *model.SmsMessageEdge {

@@ -19,10 +19,11 @@ var layers = [][]string{
 	{"models/store"},
 	{"models/events"},
 	{"models/devices", "models/sms", "models/packages", "models/operators"},
-	{"models/tasks", "models/configuration"},
+	{"models/tasks"},
+	{"models/configuration"}, // above tasks, some of which mirror its versions
 	{"models/passwords", "models/bindings", "models/statistics"},
 	{"models/accounts"},
-	{"models/clients"},
+	{"models/clients", "models/configtasks"},
 }
 
 // allowed says for every other package, by its folder, which packages of this module it may import; "models/…" means models and its rooms

@@ -16,6 +16,7 @@ const (
 	KindAPIClient  Kind = "ApiClient"
 	KindEvent      Kind = "Event"
 	KindPackage    Kind = "Package"
+	KindConfigTask Kind = "ConfigTask"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )

@@ -205,6 +205,7 @@ func (c *Client) Inform(ctx context.Context, names ...models.EventName) (Outcome
 		for _, name := range []string{"softClient.loginSessionId", "softClient.onlineStatus", "softClient.localIPAddress", "ui.userName", "line.status"} {
 			a.parameters = append(a.parameters, c.held(name))
 		}
+		a.parameters = append(a.parameters, c.lastRegister()...)
 		if c.Get("ui.imsi") != "" { // a changed SIM card is to be seen (i4.md B.3)
 			a.parameters = append(a.parameters, c.held("ui.imsi"))
 		}

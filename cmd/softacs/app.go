@@ -22,6 +22,7 @@ import (
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/clients"
+	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
@@ -39,27 +40,28 @@ type app struct {
 	config Config
 	clock  models.Clock
 
-	store      *store.Store
-	log        *events.Log
-	devices    *devices.Room
-	sms        *sms.Room
-	tasks      *tasks.Room
-	packages   *packages.Room
-	passwords  *passwords.Room
-	statistics *statistics.Room
-	clients    *clients.Room
-	acs        *server.Server
-	metrics    *metrics
-	door       *graph.Door
-	north      *http.Server
-	south      *http.Server
-	admin      *http.Server
-	northAddr  net.Listener
-	southAddr  net.Listener
-	adminAddr  net.Listener
-	portal     *http.Server
-	portalAddr net.Listener
-	background sync.WaitGroup
+	store       *store.Store
+	log         *events.Log
+	devices     *devices.Room
+	sms         *sms.Room
+	tasks       *tasks.Room
+	packages    *packages.Room
+	passwords   *passwords.Room
+	statistics  *statistics.Room
+	configTasks *configtasks.Room
+	clients     *clients.Room
+	acs         *server.Server
+	metrics     *metrics
+	door        *graph.Door
+	north       *http.Server
+	south       *http.Server
+	admin       *http.Server
+	northAddr   net.Listener
+	southAddr   net.Listener
+	adminAddr   net.Listener
+	portal      *http.Server
+	portalAddr  net.Listener
+	background  sync.WaitGroup
 	// endJobs lets what works by itself begin nothing new; endLoops ends all loops in the background, after which nothing is left unwritten.
 	endJobs  func()
 	endLoops func()
@@ -142,7 +144,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.tasks = tasks.New(s, a.clock, tasks.Config{
 		Denied: deniedPaths(profile), IsSecret: profile.IsSecret, Packages: a.packages, Spread: seconds(c.I4.Upgrade.Spread),
 	})
-	configurationRoom, err := configuration.New(s, configurationConfig(c, profile))
+	configurationRoom, err := configuration.New(s, configurationConfig(c, profile, a.tasks))
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +156,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	accountConfig := accountsConfig(c)
 	accountConfig.SMSAvailable = a.sms.Available
 	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountConfig)
+	a.configTasks = configtasks.New(s, a.clock, a.devices, a.tasks, configurationRoom)
 	a.statistics = statistics.New(s, a.clock, statisticsConfig(c))
 	if err := a.statistics.FixZone(ctx); err != nil {
 		return nil, err
@@ -177,7 +180,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
-		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, ConfigTasks: a.configTasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -210,7 +213,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 func (a *app) runLoops(ctx context.Context) {
 	ctx = models.WithActor(context.WithoutCancel(ctx), models.System("softacs"))
 	jobs, endJobs := context.WithCancel(ctx)
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.clean} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.configTasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.clean} {
 		a.background.Go(func() { loop(jobs) })
 	}
 	sessions, endSessions := context.WithCancel(ctx)

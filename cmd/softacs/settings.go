@@ -137,6 +137,7 @@ type I4 struct {
 	Stats struct {
 		Interval int `koanf:"interval"`
 	} `koanf:"stats"`
+	Drift     Drift                        `koanf:"drift"`
 	Presence  Presence                     `koanf:"presence"`
 	Heartbeat map[string]Heartbeat         `koanf:"heartbeat"`
 	Defaults  map[string]map[string]string `koanf:"defaults"`
@@ -207,6 +208,13 @@ type DoorLimits struct {
 	StatsMinutes     int `koanf:"statsMinutes"`
 }
 
+// Drift is how the platform sees to it that clients keep what they confirmed (i4.md B.10).
+type Drift struct {
+	Interval int `koanf:"interval"`
+	Sample   int `koanf:"sample"`
+	PerDay   int `koanf:"perDay"`
+}
+
 // Heartbeat is how often a client type is to be heard of.
 type Heartbeat struct {
 	Interval int `koanf:"interval"`
@@ -246,6 +254,7 @@ func defaultConfig() (c Config) {
 	g.TTL, g.Length, g.Alphabet, g.BindDevice, g.Pad = int(p.OTPTTL.Seconds()), p.OTPLength, p.OTPAlphabet, p.BindDevice, 300
 	g.Limits, c.I4.Lockout, c.I4.SMS.Template = PasswordLimits(p.Limits), Lockout(p.Lockout), p.Template
 	c.I4.Stats.Interval = 86_400
+	c.I4.Drift = Drift{Interval: 86_400, Sample: 16, PerDay: 3}
 	c.I4.Limits = DoorLimits{
 		Sessions: 20_000, L0PerMinuteIP: door.L0PerMinuteIP, L0PerSecond: door.L0PerSecond, HeartbeatSeconds: door.HeartbeatSeconds, StatsMinutes: 15,
 	}

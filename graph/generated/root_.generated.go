@@ -28,10 +28,12 @@ type ResolverRoot interface {
 	ApiClient() ApiClientResolver
 	Binding() BindingResolver
 	CallStatisticsBucket() CallStatisticsBucketResolver
+	ConfigTask() ConfigTaskResolver
 	CwmpFault() CwmpFaultResolver
 	Device() DeviceResolver
 	DeviceTask() DeviceTaskResolver
 	Event() EventResolver
+	LineRegistration() LineRegistrationResolver
 	Mutation() MutationResolver
 	Operator() OperatorResolver
 	Package() PackageResolver
@@ -187,6 +189,36 @@ type ComplexityRoot struct {
 		VideoCalls         func(childComplexity int) int
 	}
 
+	ConfigTask struct {
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Name      func(childComplexity int) int
+		Progress  func(childComplexity int) int
+		State     func(childComplexity int) int
+		Target    func(childComplexity int) int
+		Tasks     func(childComplexity int, state *models.TaskState, first int, after *string) int
+		UpdatedAt func(childComplexity int) int
+		Values    func(childComplexity int) int
+		Version   func(childComplexity int) int
+	}
+
+	ConfigTaskConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ConfigTaskEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ConfigTaskPayload struct {
+		ConfigTask func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CwmpFault struct {
 		Code            func(childComplexity int) int
 		Message         func(childComplexity int) int
@@ -218,6 +250,7 @@ type ComplexityRoot struct {
 		ProductClass     func(childComplexity int) int
 		Reachability     func(childComplexity int) int
 		ReauthRequired   func(childComplexity int) int
+		Registrations    func(childComplexity int) int
 		SerialNumber     func(childComplexity int) int
 		SoftwareVersion  func(childComplexity int) int
 		StockState       func(childComplexity int) int
@@ -235,6 +268,7 @@ type ComplexityRoot struct {
 		AppliedKey       func(childComplexity int) int
 		ChangedAt        func(childComplexity int) int
 		DesiredKey       func(childComplexity int) int
+		Drifting         func(childComplexity int) int
 		Failure          func(childComplexity int) int
 		State            func(childComplexity int) int
 		UnsupportedPaths func(childComplexity int) int
@@ -368,28 +402,53 @@ type ComplexityRoot struct {
 		Value func(childComplexity int) int
 	}
 
+	JobProgress struct {
+		Cancelled   func(childComplexity int) int
+		Failed      func(childComplexity int) int
+		FailureRate func(childComplexity int) int
+		InFlight    func(childComplexity int) int
+		Pending     func(childComplexity int) int
+		Skipped     func(childComplexity int) int
+		Succeeded   func(childComplexity int) int
+		Total       func(childComplexity int) int
+	}
+
+	LineRegistration struct {
+		AnsweredAt func(childComplexity int) int
+		LineIndex  func(childComplexity int) int
+		Number     func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		ReportedAt func(childComplexity int) int
+		Since      func(childComplexity int) int
+		SipStatus  func(childComplexity int) int
+		Status     func(childComplexity int) int
+	}
+
 	Mutation struct {
-		ActivateAccount       func(childComplexity int, input model.AccountActionInput) int
-		CompletePackageUpload func(childComplexity int, input model.TargetActionInput) int
-		CreateDeviceTask      func(childComplexity int, input model.CreateDeviceTaskInput) int
-		EndLogins             func(childComplexity int, input model.AccountActionInput) int
-		ModifyAccount         func(childComplexity int, input model.ModifyAccountInput) int
-		ProvisionAccount      func(childComplexity int, input model.ProvisionAccountInput) int
-		RefreshSession        func(childComplexity int) int
-		RegisterDevice        func(childComplexity int, input model.RegisterDeviceInput) int
-		ResetAccountPassword  func(childComplexity int, input model.ResetAccountPasswordInput) int
-		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
-		RetirePackage         func(childComplexity int, input model.TargetActionInput) int
-		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
-		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
-		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
-		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
-		SignIn                func(childComplexity int, username string, password string) int
-		SignOut               func(childComplexity int) int
-		StartPackageUpload    func(childComplexity int, input model.StartPackageUploadInput) int
-		SuspendAccount        func(childComplexity int, input model.SuspendAccountInput) int
-		TerminateAccount      func(childComplexity int, input model.AccountActionInput) int
-		UnlockAccount         func(childComplexity int, input model.AccountActionInput) int
+		ActivateAccount        func(childComplexity int, input model.AccountActionInput) int
+		CancelConfigTask       func(childComplexity int, input model.TargetActionInput) int
+		CompletePackageUpload  func(childComplexity int, input model.TargetActionInput) int
+		CreateConfigTask       func(childComplexity int, input model.CreateConfigTaskInput) int
+		CreateDeviceTask       func(childComplexity int, input model.CreateDeviceTaskInput) int
+		EndLogins              func(childComplexity int, input model.AccountActionInput) int
+		ModifyAccount          func(childComplexity int, input model.ModifyAccountInput) int
+		ProvisionAccount       func(childComplexity int, input model.ProvisionAccountInput) int
+		RedeliverConfiguration func(childComplexity int, input model.RedeliverInput) int
+		RefreshSession         func(childComplexity int) int
+		RegisterDevice         func(childComplexity int, input model.RegisterDeviceInput) int
+		ResetAccountPassword   func(childComplexity int, input model.ResetAccountPasswordInput) int
+		ResumeAccount          func(childComplexity int, input model.AccountActionInput) int
+		RetirePackage          func(childComplexity int, input model.TargetActionInput) int
+		RotateAPIClientSecret  func(childComplexity int, input model.TargetActionInput) int
+		SaveAPIClient          func(childComplexity int, input model.SaveAPIClientInput) int
+		SaveOperator           func(childComplexity int, input model.SaveOperatorInput) int
+		SaveRole               func(childComplexity int, input model.SaveRoleInput) int
+		SignIn                 func(childComplexity int, username string, password string) int
+		SignOut                func(childComplexity int) int
+		StartPackageUpload     func(childComplexity int, input model.StartPackageUploadInput) int
+		SuspendAccount         func(childComplexity int, input model.SuspendAccountInput) int
+		TerminateAccount       func(childComplexity int, input model.AccountActionInput) int
+		UnlockAccount          func(childComplexity int, input model.AccountActionInput) int
 	}
 
 	Operator struct {
@@ -467,6 +526,12 @@ type ComplexityRoot struct {
 		Path    func(childComplexity int) int
 	}
 
+	ParameterValue struct {
+		Path  func(childComplexity int) int
+		Type  func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
 	PresenceChange struct {
 		At              func(childComplexity int) int
 		DurationSeconds func(childComplexity int) int
@@ -488,20 +553,22 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIClients func(childComplexity int) int
-		Account    func(childComplexity int, ref model.AccountRef) int
-		Accounts   func(childComplexity int, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) int
-		Device     func(childComplexity int, ref model.DeviceRef) int
-		Devices    func(childComplexity int, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) int
-		EventHead  func(childComplexity int) int
-		Events     func(childComplexity int, after *string, filter *model.EventFilter, first int) int
-		Node       func(childComplexity int, id models.Subject) int
-		Nodes      func(childComplexity int, ids []*models.Subject) int
-		Operators  func(childComplexity int) int
-		Package    func(childComplexity int, id models.Subject) int
-		Packages   func(childComplexity int, clientType *models.ClientType, states []models.PackageState, first int, after *string) int
-		Roles      func(childComplexity int) int
-		Viewer     func(childComplexity int) int
+		APIClients  func(childComplexity int) int
+		Account     func(childComplexity int, ref model.AccountRef) int
+		Accounts    func(childComplexity int, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) int
+		ConfigTask  func(childComplexity int, id models.Subject) int
+		ConfigTasks func(childComplexity int, states []models.JobState, first int, after *string) int
+		Device      func(childComplexity int, ref model.DeviceRef) int
+		Devices     func(childComplexity int, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) int
+		EventHead   func(childComplexity int) int
+		Events      func(childComplexity int, after *string, filter *model.EventFilter, first int) int
+		Node        func(childComplexity int, id models.Subject) int
+		Nodes       func(childComplexity int, ids []*models.Subject) int
+		Operators   func(childComplexity int) int
+		Package     func(childComplexity int, id models.Subject) int
+		Packages    func(childComplexity int, clientType *models.ClientType, states []models.PackageState, first int, after *string) int
+		Roles       func(childComplexity int) int
+		Viewer      func(childComplexity int) int
 	}
 
 	ResetAccountPasswordPayload struct {
@@ -593,6 +660,13 @@ type ComplexityRoot struct {
 
 	SystemActor struct {
 		Component func(childComplexity int) int
+	}
+
+	TargetSummary struct {
+		Filter     func(childComplexity int) int
+		Frozen     func(childComplexity int) int
+		Matched    func(childComplexity int) int
+		SnapshotAt func(childComplexity int) int
 	}
 
 	UploadSession struct {
@@ -1278,6 +1352,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CallStatisticsBucket.VideoCalls(childComplexity), true
 
+	case "ConfigTask.createdAt":
+		if e.ComplexityRoot.ConfigTask.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.CreatedAt(childComplexity), true
+	case "ConfigTask.id":
+		if e.ComplexityRoot.ConfigTask.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.ID(childComplexity), true
+	case "ConfigTask.name":
+		if e.ComplexityRoot.ConfigTask.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Name(childComplexity), true
+	case "ConfigTask.progress":
+		if e.ComplexityRoot.ConfigTask.Progress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Progress(childComplexity), true
+	case "ConfigTask.state":
+		if e.ComplexityRoot.ConfigTask.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.State(childComplexity), true
+	case "ConfigTask.target":
+		if e.ComplexityRoot.ConfigTask.Target == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Target(childComplexity), true
+	case "ConfigTask.tasks":
+		if e.ComplexityRoot.ConfigTask.Tasks == nil {
+			break
+		}
+
+		args, err := ec.field_ConfigTask_tasks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ConfigTask.Tasks(childComplexity, args["state"].(*models.TaskState), args["first"].(int), args["after"].(*string)), true
+	case "ConfigTask.updatedAt":
+		if e.ComplexityRoot.ConfigTask.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.UpdatedAt(childComplexity), true
+	case "ConfigTask.values":
+		if e.ComplexityRoot.ConfigTask.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Values(childComplexity), true
+	case "ConfigTask.version":
+		if e.ComplexityRoot.ConfigTask.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Version(childComplexity), true
+
+	case "ConfigTaskConnection.edges":
+		if e.ComplexityRoot.ConfigTaskConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskConnection.Edges(childComplexity), true
+	case "ConfigTaskConnection.nodes":
+		if e.ComplexityRoot.ConfigTaskConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskConnection.Nodes(childComplexity), true
+	case "ConfigTaskConnection.pageInfo":
+		if e.ComplexityRoot.ConfigTaskConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskConnection.PageInfo(childComplexity), true
+
+	case "ConfigTaskEdge.cursor":
+		if e.ComplexityRoot.ConfigTaskEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskEdge.Cursor(childComplexity), true
+	case "ConfigTaskEdge.node":
+		if e.ComplexityRoot.ConfigTaskEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskEdge.Node(childComplexity), true
+
+	case "ConfigTaskPayload.configTask":
+		if e.ComplexityRoot.ConfigTaskPayload.ConfigTask == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskPayload.ConfigTask(childComplexity), true
+	case "ConfigTaskPayload.replayed":
+		if e.ComplexityRoot.ConfigTaskPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskPayload.Replayed(childComplexity), true
+	case "ConfigTaskPayload.userErrors":
+		if e.ComplexityRoot.ConfigTaskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskPayload.UserErrors(childComplexity), true
+
 	case "CwmpFault.code":
 		if e.ComplexityRoot.CwmpFault.Code == nil {
 			break
@@ -1466,6 +1657,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.ReauthRequired(childComplexity), true
+	case "Device.registrations":
+		if e.ComplexityRoot.Device.Registrations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Registrations(childComplexity), true
 	case "Device.serialNumber":
 		if e.ComplexityRoot.Device.SerialNumber == nil {
 			break
@@ -1539,6 +1736,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeviceConfiguration.DesiredKey(childComplexity), true
+	case "DeviceConfiguration.drifting":
+		if e.ComplexityRoot.DeviceConfiguration.Drifting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfiguration.Drifting(childComplexity), true
 	case "DeviceConfiguration.failure":
 		if e.ComplexityRoot.DeviceConfiguration.Failure == nil {
 			break
@@ -2037,6 +2240,104 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HttpHeader.Value(childComplexity), true
 
+	case "JobProgress.cancelled":
+		if e.ComplexityRoot.JobProgress.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Cancelled(childComplexity), true
+	case "JobProgress.failed":
+		if e.ComplexityRoot.JobProgress.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Failed(childComplexity), true
+	case "JobProgress.failureRate":
+		if e.ComplexityRoot.JobProgress.FailureRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.FailureRate(childComplexity), true
+	case "JobProgress.inFlight":
+		if e.ComplexityRoot.JobProgress.InFlight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.InFlight(childComplexity), true
+	case "JobProgress.pending":
+		if e.ComplexityRoot.JobProgress.Pending == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Pending(childComplexity), true
+	case "JobProgress.skipped":
+		if e.ComplexityRoot.JobProgress.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Skipped(childComplexity), true
+	case "JobProgress.succeeded":
+		if e.ComplexityRoot.JobProgress.Succeeded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Succeeded(childComplexity), true
+	case "JobProgress.total":
+		if e.ComplexityRoot.JobProgress.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Total(childComplexity), true
+
+	case "LineRegistration.answeredAt":
+		if e.ComplexityRoot.LineRegistration.AnsweredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.AnsweredAt(childComplexity), true
+	case "LineRegistration.lineIndex":
+		if e.ComplexityRoot.LineRegistration.LineIndex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.LineIndex(childComplexity), true
+	case "LineRegistration.number":
+		if e.ComplexityRoot.LineRegistration.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Number(childComplexity), true
+	case "LineRegistration.reason":
+		if e.ComplexityRoot.LineRegistration.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Reason(childComplexity), true
+	case "LineRegistration.reportedAt":
+		if e.ComplexityRoot.LineRegistration.ReportedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.ReportedAt(childComplexity), true
+	case "LineRegistration.since":
+		if e.ComplexityRoot.LineRegistration.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Since(childComplexity), true
+	case "LineRegistration.sipStatus":
+		if e.ComplexityRoot.LineRegistration.SipStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.SipStatus(childComplexity), true
+	case "LineRegistration.status":
+		if e.ComplexityRoot.LineRegistration.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Status(childComplexity), true
+
 	case "Mutation.activateAccount":
 		if e.ComplexityRoot.Mutation.ActivateAccount == nil {
 			break
@@ -2048,6 +2349,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ActivateAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.cancelConfigTask":
+		if e.ComplexityRoot.Mutation.CancelConfigTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelConfigTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelConfigTask(childComplexity, args["input"].(model.TargetActionInput)), true
 	case "Mutation.completePackageUpload":
 		if e.ComplexityRoot.Mutation.CompletePackageUpload == nil {
 			break
@@ -2059,6 +2371,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompletePackageUpload(childComplexity, args["input"].(model.TargetActionInput)), true
+	case "Mutation.createConfigTask":
+		if e.ComplexityRoot.Mutation.CreateConfigTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createConfigTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateConfigTask(childComplexity, args["input"].(model.CreateConfigTaskInput)), true
 	case "Mutation.createDeviceTask":
 		if e.ComplexityRoot.Mutation.CreateDeviceTask == nil {
 			break
@@ -2103,6 +2426,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ProvisionAccount(childComplexity, args["input"].(model.ProvisionAccountInput)), true
+	case "Mutation.redeliverConfiguration":
+		if e.ComplexityRoot.Mutation.RedeliverConfiguration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_redeliverConfiguration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RedeliverConfiguration(childComplexity, args["input"].(model.RedeliverInput)), true
 	case "Mutation.refreshSession":
 		if e.ComplexityRoot.Mutation.RefreshSession == nil {
 			break
@@ -2556,6 +2890,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ParameterFault.Path(childComplexity), true
 
+	case "ParameterValue.path":
+		if e.ComplexityRoot.ParameterValue.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParameterValue.Path(childComplexity), true
+	case "ParameterValue.type":
+		if e.ComplexityRoot.ParameterValue.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParameterValue.Type(childComplexity), true
+	case "ParameterValue.value":
+		if e.ComplexityRoot.ParameterValue.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParameterValue.Value(childComplexity), true
+
 	case "PresenceChange.at":
 		if e.ComplexityRoot.PresenceChange.At == nil {
 			break
@@ -2653,6 +3006,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Accounts(childComplexity, args["filter"].(*model.AccountFilter), args["sort"].(model.AccountSort), args["direction"].(model.Direction), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.configTask":
+		if e.ComplexityRoot.Query.ConfigTask == nil {
+			break
+		}
+
+		args, err := ec.field_Query_configTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ConfigTask(childComplexity, args["id"].(models.Subject)), true
+	case "Query.configTasks":
+		if e.ComplexityRoot.Query.ConfigTasks == nil {
+			break
+		}
+
+		args, err := ec.field_Query_configTasks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ConfigTasks(childComplexity, args["states"].([]models.JobState), args["first"].(int), args["after"].(*string)), true
 	case "Query.device":
 		if e.ComplexityRoot.Query.Device == nil {
 			break
@@ -3086,6 +3461,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SystemActor.Component(childComplexity), true
 
+	case "TargetSummary.filter":
+		if e.ComplexityRoot.TargetSummary.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.Filter(childComplexity), true
+	case "TargetSummary.frozen":
+		if e.ComplexityRoot.TargetSummary.Frozen == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.Frozen(childComplexity), true
+	case "TargetSummary.matched":
+		if e.ComplexityRoot.TargetSummary.Matched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.Matched(childComplexity), true
+	case "TargetSummary.snapshotAt":
+		if e.ComplexityRoot.TargetSummary.SnapshotAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.SnapshotAt(childComplexity), true
+
 	case "UploadSession.expiresAt":
 		if e.ComplexityRoot.UploadSession.ExpiresAt == nil {
 			break
@@ -3185,6 +3585,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AccountActionInput", ec.unmarshalInputAccountActionInput),
 			graphql.NewInputUnmarshaler("AccountFilter", ec.unmarshalInputAccountFilter),
 			graphql.NewInputUnmarshaler("AccountRef", ec.unmarshalInputAccountRef),
+			graphql.NewInputUnmarshaler("CreateConfigTaskInput", ec.unmarshalInputCreateConfigTaskInput),
 			graphql.NewInputUnmarshaler("CreateDeviceTaskInput", ec.unmarshalInputCreateDeviceTaskInput),
 			graphql.NewInputUnmarshaler("DeviceFilter", ec.unmarshalInputDeviceFilter),
 			graphql.NewInputUnmarshaler("DeviceIdentityInput", ec.unmarshalInputDeviceIdentityInput),
@@ -3193,6 +3594,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ModifyAccountInput", ec.unmarshalInputModifyAccountInput),
 			graphql.NewInputUnmarshaler("ParameterValueInput", ec.unmarshalInputParameterValueInput),
 			graphql.NewInputUnmarshaler("ProvisionAccountInput", ec.unmarshalInputProvisionAccountInput),
+			graphql.NewInputUnmarshaler("RedeliverInput", ec.unmarshalInputRedeliverInput),
 			graphql.NewInputUnmarshaler("RegisterDeviceInput", ec.unmarshalInputRegisterDeviceInput),
 			graphql.NewInputUnmarshaler("ResetAccountPasswordInput", ec.unmarshalInputResetAccountPasswordInput),
 			graphql.NewInputUnmarshaler("SaveApiClientInput", ec.unmarshalInputSaveApiClientInput),
@@ -3718,6 +4120,87 @@ type Query {
   nodes(ids: [ID!]!): [Node]! @cost(weight: 1, by: ["ids"])
 }
 `, BuiltIn: false},
+	{Name: "../configtask.graphqls", Input: `enum JobState {
+  DRAFT
+  PENDING_APPROVAL
+  SCHEDULED
+  RUNNING
+  PAUSED
+  ABORTING
+  ABORTED
+  COMPLETED
+  COMPLETED_WITH_FAILURES
+}
+type JobProgress {
+  total: Long!
+  pending: Long!
+  inFlight: Long!
+  succeeded: Long!
+  failed: Long!
+  skipped: Long!
+  cancelled: Long!
+  "failed / (succeeded + failed)"
+  failureRate: Float!
+}
+type TargetSummary {
+  filter: JSON!
+  "true: membership frozen at start"
+  frozen: Boolean!
+  matched: Long!
+  snapshotAt: DateTime
+}
+type ParameterValue {
+  path: String!
+  value: String!
+  type: String!
+}
+"One set of parameters pushed to many devices"
+type ConfigTask implements Node & Versioned @need(perm: DEVICE_READ) {
+  id: ID!
+  version: Int!
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  name: String!
+  values: [ParameterValue!]!
+  target: TargetSummary!
+  state: JobState!
+  progress: JobProgress!
+  "those that mirror what becomes of the devices' new versions; they are never sent themselves"
+  tasks(state: TaskState, first: Int! = 50, after: String): DeviceTaskConnection!
+}
+type ConfigTaskEdge {
+  cursor: String!
+  node: ConfigTask!
+}
+type ConfigTaskConnection {
+  edges: [ConfigTaskEdge!]!
+  nodes: [ConfigTask!]!
+  pageInfo: PageInfo!
+}
+extend type Query {
+  configTask(id: ID!): ConfigTask @need(perm: DEVICE_READ)
+  configTasks(states: [JobState!], first: Int! = 20, after: String): ConfigTaskConnection! @need(perm: DEVICE_READ)
+}
+extend type Mutation {
+  createConfigTask(input: CreateConfigTaskInput!): ConfigTaskPayload! @need(perm: DEVICE_WRITE) @cost(weight: 20)
+  "no more devices are begun; those that were go on"
+  cancelConfigTask(input: TargetActionInput!): ConfigTaskPayload! @need(perm: DEVICE_WRITE)
+}
+input CreateConfigTaskInput {
+  idempotencyKey: String!
+  name: String!
+  filter: DeviceFilter!
+  "1..64"
+  values: [ParameterValueInput!]!
+  "1..6000"
+  maxStartsPerMinute: Int! = 600
+}
+type ConfigTaskPayload implements MutationPayload {
+  configTask: ConfigTask
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../device.graphqls", Input: `enum Reachability {
   ONLINE
   STALE
@@ -3773,6 +4256,31 @@ type Device implements Node & Versioned @need(perm: DEVICE_READ) {
   "every change of reachability, newest first; kept for 90 days"
   presenceHistory(first: Int! = 20, after: String): PresenceChangeConnection! @cost(weight: 1, by: ["first"])
   events(first: Int! = 50, after: String): EventConnection! @need(perm: EVENT_READ)
+  "what it last told of its lines; empty for a device that tells nothing of them"
+  registrations: [LineRegistration!]!
+}
+enum LineStatus {
+  UP
+  INITIALIZING
+  REGISTERING
+  UNREGISTERING
+  ERROR
+  TESTING
+  QUIESCENT
+  DISABLED
+  UNKNOWN
+}
+type LineRegistration {
+  lineIndex: Int!
+  number: String @pii
+  status: LineStatus!
+  since: DateTime!
+  "the last answer to a SIP registration, null if none was told"
+  sipStatus: Int
+  reason: String
+  "when that answer came, by the device's clock"
+  answeredAt: DateTime
+  reportedAt: DateTime!
 }
 type DeviceConfiguration {
   desiredKey: String!
@@ -3780,6 +4288,8 @@ type DeviceConfiguration {
   state: ConfigurationState!
   failure: String
   unsupportedPaths: [String!]!
+  "the device keeps changing back what it is given; it is left alone until the next day"
+  drifting: Boolean!
   changedAt: DateTime!
 }
 type DeviceLogin {
@@ -3874,6 +4384,14 @@ extend type Query {
 extend type Mutation {
   "Pre-registers a CPE (stock list, generic TR-069 device): its identity, type and the digest credentials it will present"
   registerDevice(input: RegisterDeviceInput!): DevicePayload! @need(perm: DEVICE_WRITE)
+  "issues a new version with every parameter, delivered at the next session"
+  redeliverConfiguration(input: RedeliverInput!): DevicePayload! @need(perm: ACCOUNT_CARE)
+}
+input RedeliverInput {
+  idempotencyKey: String!
+  device: DeviceRef!
+  "ask the device to come at once; one without an address for that is no error"
+  wake: Boolean! = true
 }
 input RegisterDeviceInput {
   idempotencyKey: String!
@@ -4620,6 +5138,66 @@ func (ec *executionContext) childFields_CallStatisticsBucket(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type CallStatisticsBucket", field.Name)
 }
 
+func (ec *executionContext) childFields_ConfigTask(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ConfigTask_id(ctx, field)
+	case "version":
+		return ec.fieldContext_ConfigTask_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ConfigTask_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_ConfigTask_updatedAt(ctx, field)
+	case "name":
+		return ec.fieldContext_ConfigTask_name(ctx, field)
+	case "values":
+		return ec.fieldContext_ConfigTask_values(ctx, field)
+	case "target":
+		return ec.fieldContext_ConfigTask_target(ctx, field)
+	case "state":
+		return ec.fieldContext_ConfigTask_state(ctx, field)
+	case "progress":
+		return ec.fieldContext_ConfigTask_progress(ctx, field)
+	case "tasks":
+		return ec.fieldContext_ConfigTask_tasks(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTask", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfigTaskConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ConfigTaskConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ConfigTaskConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ConfigTaskConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTaskConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfigTaskEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ConfigTaskEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ConfigTaskEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTaskEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfigTaskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "configTask":
+		return ec.fieldContext_ConfigTaskPayload_configTask(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ConfigTaskPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConfigTaskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTaskPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CwmpFault(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "code":
@@ -4694,6 +5272,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_presenceHistory(ctx, field)
 	case "events":
 		return ec.fieldContext_Device_events(ctx, field)
+	case "registrations":
+		return ec.fieldContext_Device_registrations(ctx, field)
 	case "callStatistics":
 		return ec.fieldContext_Device_callStatistics(ctx, field)
 	}
@@ -4712,6 +5292,8 @@ func (ec *executionContext) childFields_DeviceConfiguration(ctx context.Context,
 		return ec.fieldContext_DeviceConfiguration_failure(ctx, field)
 	case "unsupportedPaths":
 		return ec.fieldContext_DeviceConfiguration_unsupportedPaths(ctx, field)
+	case "drifting":
+		return ec.fieldContext_DeviceConfiguration_drifting(ctx, field)
 	case "changedAt":
 		return ec.fieldContext_DeviceConfiguration_changedAt(ctx, field)
 	}
@@ -4958,6 +5540,50 @@ func (ec *executionContext) childFields_HttpHeader(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type HttpHeader", field.Name)
 }
 
+func (ec *executionContext) childFields_JobProgress(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_JobProgress_total(ctx, field)
+	case "pending":
+		return ec.fieldContext_JobProgress_pending(ctx, field)
+	case "inFlight":
+		return ec.fieldContext_JobProgress_inFlight(ctx, field)
+	case "succeeded":
+		return ec.fieldContext_JobProgress_succeeded(ctx, field)
+	case "failed":
+		return ec.fieldContext_JobProgress_failed(ctx, field)
+	case "skipped":
+		return ec.fieldContext_JobProgress_skipped(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_JobProgress_cancelled(ctx, field)
+	case "failureRate":
+		return ec.fieldContext_JobProgress_failureRate(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobProgress", field.Name)
+}
+
+func (ec *executionContext) childFields_LineRegistration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lineIndex":
+		return ec.fieldContext_LineRegistration_lineIndex(ctx, field)
+	case "number":
+		return ec.fieldContext_LineRegistration_number(ctx, field)
+	case "status":
+		return ec.fieldContext_LineRegistration_status(ctx, field)
+	case "since":
+		return ec.fieldContext_LineRegistration_since(ctx, field)
+	case "sipStatus":
+		return ec.fieldContext_LineRegistration_sipStatus(ctx, field)
+	case "reason":
+		return ec.fieldContext_LineRegistration_reason(ctx, field)
+	case "answeredAt":
+		return ec.fieldContext_LineRegistration_answeredAt(ctx, field)
+	case "reportedAt":
+		return ec.fieldContext_LineRegistration_reportedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LineRegistration", field.Name)
+}
+
 func (ec *executionContext) childFields_Operator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5106,6 +5732,18 @@ func (ec *executionContext) childFields_ParameterFault(ctx context.Context, fiel
 		return ec.fieldContext_ParameterFault_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ParameterFault", field.Name)
+}
+
+func (ec *executionContext) childFields_ParameterValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_ParameterValue_path(ctx, field)
+	case "value":
+		return ec.fieldContext_ParameterValue_value(ctx, field)
+	case "type":
+		return ec.fieldContext_ParameterValue_type(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ParameterValue", field.Name)
 }
 
 func (ec *executionContext) childFields_PresenceChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5292,6 +5930,20 @@ func (ec *executionContext) childFields_Suspension(ctx context.Context, field gr
 		return ec.fieldContext_Suspension_note(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Suspension", field.Name)
+}
+
+func (ec *executionContext) childFields_TargetSummary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "filter":
+		return ec.fieldContext_TargetSummary_filter(ctx, field)
+	case "frozen":
+		return ec.fieldContext_TargetSummary_frozen(ctx, field)
+	case "matched":
+		return ec.fieldContext_TargetSummary_matched(ctx, field)
+	case "snapshotAt":
+		return ec.fieldContext_TargetSummary_snapshotAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TargetSummary", field.Name)
 }
 
 func (ec *executionContext) childFields_UploadSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

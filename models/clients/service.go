@@ -3,6 +3,8 @@ package clients
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
@@ -28,6 +30,9 @@ type service struct {
 	own   []models.Value
 	task  *models.Task
 	taken int
+	// reading are the values that are read back, because the device may have changed what it was given; sampled: that was done.
+	reading []string
+	sampled bool
 	// gone: the device was unbound in this session, because it has answered for the closing of its account. told: it knows.
 	gone, told bool
 	// over: a newer session has the device, or there is nothing left.
@@ -49,6 +54,9 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 		f.told, f.task = true, nil
 		outcome := denied(models.ResultReauthRequired)
 		return &models.Request{Method: models.SetParameterValues, Outcome: &outcome}, nil
+	}
+	if request, err = f.sample(ctx); err != nil || request != nil {
+		return request, err
 	}
 	// A device that owes a proof is here for what its account's suspension or end takes from it.
 	if f.taken < maxTasks && !f.gone && !f.device.ReauthRequired {
@@ -83,7 +91,12 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 		if err != nil || left || f.device.AccountID.IsZero() {
 			return err
 		}
-		delivery, err := f.room.Configuration.Pending(tx, f.device, f.key)
+		// A client that cannot register may hold another secret than it confirmed (resolutions 54).
+		var again []string
+		if devices.RegistrationRefused(f.in) {
+			again = append(again, configuration.AuthPassword)
+		}
+		delivery, err := f.room.Configuration.Pending(tx, f.device, f.key, again...)
 		if err != nil || delivery == nil {
 			return err
 		}
@@ -136,6 +149,12 @@ func (f *service) begin(tx *store.Tx) (left bool, err error) {
 			if left, err = f.confirmed(tx); err != nil {
 				return false, err
 			}
+		}
+	}
+	if f.in.Has(models.EventValueChange) && !f.device.AccountID.IsZero() && !left {
+		told := slices.Collect(maps.Values(f.in.Values))
+		if err := f.room.Configuration.Drifted(tx, f.device, epoch, f.in.ParameterKey, told, false); err != nil {
+			return false, err
 		}
 	}
 	f.epoch = epoch
@@ -216,7 +235,47 @@ func (f *service) deliver() *models.Request {
 	}
 }
 
+// sample reads some of what the device confirmed back, once in a session that has it on its list; nil if it has not.
+func (f *service) sample(ctx context.Context) (request *models.Request, err error) {
+	if f.sampled || f.gone || f.device.AccountID.IsZero() || f.device.ReauthRequired || f.device.MustChangePassword {
+		return nil, nil
+	}
+	var names []string
+	err = f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		names, err = f.room.Configuration.Sample(tx, f.device, f.epoch, f.key)
+		return err
+	})
+	if errors.Is(err, configuration.ErrOvertaken) {
+		f.over = true
+		return nil, nil
+	}
+	f.sampled, f.reading = err == nil, names
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	return &models.Request{Method: models.GetParameterValues, Names: names}, nil
+}
+
+// read compares what was read back. A device that refuses to tell has told nothing.
+func (f *service) read(ctx context.Context, reply models.Reply) error {
+	f.reading = nil
+	if reply.Fault != nil {
+		return nil
+	}
+	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
+		return f.room.Configuration.Drifted(tx, f.device, f.epoch, f.key, reply.Values, true)
+	})
+	if errors.Is(err, configuration.ErrOvertaken) {
+		return nil
+	}
+	f.configured = false // what drifted goes out in this session
+	return err
+}
+
 func (f *service) answer(ctx context.Context, reply models.Reply) error {
+	if len(f.reading) > 0 {
+		return f.read(ctx, reply)
+	}
 	if f.delivery == nil && f.task == nil {
 		return nil // what it makes of a Status 12 changes nothing
 	}

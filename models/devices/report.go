@@ -37,6 +37,9 @@ func (r *Room) Report(ctx context.Context, d *models.Device, in *models.Inform) 
 		if err := saveParameters(tx, d.ID, in.Raw, nil, false); err != nil {
 			return err
 		}
+		if err := saveLine(tx, d, in); err != nil {
+			return err
+		}
 		return update(tx, d.ID, map[string]any{
 			"software_version": changed.SoftwareVersion, "hardware_version": changed.HardwareVersion, "os_version": changed.OSVersion,
 			"model": changed.Model, "manufacturer": changed.Manufacturer, "heartbeat_seconds": changed.HeartbeatSeconds, "report_hash": hash,

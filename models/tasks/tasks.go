@@ -122,7 +122,7 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 		}
 	}
 	var open int64
-	if err := tx.DB.Model(&models.Task{}).Where("device_id = ? AND state IN ? AND expires_at > ?", d.ID, openStates, tx.Now).Count(&open).Error; err != nil {
+	if err := tx.DB.Model(&models.Task{}).Where("device_id = ? AND state IN ? AND expires_at > ? AND "+sendable, d.ID, openStates, tx.Now).Count(&open).Error; err != nil {
 		return fmt.Errorf("count the tasks of device %s: %w", d.ID, err)
 	}
 	if open >= maxOpen {
@@ -143,28 +143,36 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 
 // insert queues a task that was checked.
 func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) error {
-	sealed, err := tx.SealJSON("tasks", "request", id, request)
+	t, err := r.build(tx, d, id, kind, request, life)
 	if err != nil {
 		return err
 	}
-	actor := models.ActorFrom(tx.Context())
-	t := models.Task{
-		ID: id, DeviceID: d.ID, Kind: kind, State: models.TaskPending, Request: sealed, Shown: models.DocOf(r.shown(request)),
-		NextAt: tx.Now, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(life),
-		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
-	}
-	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), &t); err != nil {
+	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), t); err != nil {
 		return fmt.Errorf("insert a task: %w", err)
 	}
 	if kind == models.DownloadTask {
-		if err := r.insertDownload(tx, &t, request); err != nil {
+		if err := r.insertDownload(tx, t, request); err != nil {
 			return err
 		}
 	}
 	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
 		return err
 	}
-	return tell(tx, d, &t)
+	return tell(tx, d, t)
+}
+
+// build makes the row of a task that begins now.
+func (r *Room) build(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) (*models.Task, error) {
+	sealed, err := tx.SealJSON("tasks", "request", id, request)
+	if err != nil {
+		return nil, err
+	}
+	actor := models.ActorFrom(tx.Context())
+	return &models.Task{
+		ID: id, DeviceID: d.ID, Kind: kind, State: models.TaskPending, Request: sealed, Shown: models.DocOf(r.shown(request)),
+		NextAt: tx.Now, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(life),
+		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
+	}, nil
 }
 
 // fingerprint is what makes two inputs the same; values may be secrets, so it is an HMAC.

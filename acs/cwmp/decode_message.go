@@ -78,6 +78,28 @@ func (r *decoding) message() (Message, error) {
 			}
 			return nil
 		})
+	case "AddObject":
+		m := &AddObject{}
+		return m, r.fields(func(name []byte) error {
+			switch string(name) {
+			case "ObjectName":
+				return r.trimmed(&m.ObjectName)
+			case "ParameterKey":
+				return r.trimmed(&m.ParameterKey)
+			}
+			return nil
+		})
+	case "AddObjectResponse":
+		m := &AddObjectResponse{}
+		return m, r.fields(func(name []byte) error {
+			switch string(name) {
+			case "InstanceNumber":
+				return r.size(&m.InstanceNumber)
+			case "Status":
+				return r.code(&m.Status)
+			}
+			return nil
+		})
 	case "Reboot":
 		m := &Reboot{}
 		return m, r.fields(func(name []byte) error {

@@ -163,6 +163,14 @@ func (w *writer) message(m Message) {
 			w.raw(`</ParameterInfoStruct>`)
 		}
 		w.raw(`</ParameterList>`)
+	case *AddObject:
+		w.limit("ObjectName", "is longer than 256 characters", m.ObjectName, maxParameterName)
+		w.limit("ParameterKey", "is longer than 32 characters", m.ParameterKey, maxKey)
+		w.field("ObjectName", m.ObjectName)
+		w.field("ParameterKey", m.ParameterKey)
+	case *AddObjectResponse:
+		w.field("InstanceNumber", strconv.FormatInt(m.InstanceNumber, 10))
+		w.number("Status", m.Status)
 	case *Reboot:
 		w.limit("CommandKey", "is longer than 32 characters", m.CommandKey, maxKey)
 		w.field("CommandKey", m.CommandKey)

@@ -40,6 +40,7 @@ func seed(f *testing.F) {
 		`<?xml version='1.0' encoding="GBK" standalone='no'?>` + "<a>\xC8\xED</a>", `<a b=c></a>`, `<a></a><b/>`, `<软 件="1"/>`,
 		fmt.Sprintf(soap, `<c:GetParameterNames><ParameterPath> a. </ParameterPath><NextLevel>true</NextLevel></c:GetParameterNames>`),
 		fmt.Sprintf(soap, `<c:GetParameterNamesResponse><ParameterList><ParameterInfoStruct><Name>a</Name><Writable>1</Writable></ParameterInfoStruct></ParameterList></c:GetParameterNamesResponse>`),
+		fmt.Sprintf(soap, `<c:AddObjectResponse><InstanceNumber> 2 </InstanceNumber><Status>0</Status></c:AddObjectResponse>`),
 		fmt.Sprintf(soap, `<c:Reboot><CommandKey>k</CommandKey></c:Reboot>`),
 		fmt.Sprintf(soap, `<c:Inform><Event><EventStruct/></Event><CurrentTime>2012-01-10T01:25:00.5+0800</CurrentTime></c:Inform>`),
 		fmt.Sprintf(soap, `<e:Fault><faultcode>e:Server</faultcode><faultstring>x</faultstring></e:Fault>`),

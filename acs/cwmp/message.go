@@ -116,6 +116,19 @@ type GetParameterNames struct {
 // GetParameterNamesResponse returns the names.
 type GetParameterNamesResponse struct{ Parameters []ParameterInfo }
 
+// AddObject makes an instance of an object (TR-069 A.3.2.6). ObjectName is a path without instance number that ends with a dot; ParameterKey
+// becomes the device's.
+type AddObject struct {
+	ObjectName   string
+	ParameterKey string
+}
+
+// AddObjectResponse names the instance: Status 0 exists, 1 exists after the next start.
+type AddObjectResponse struct {
+	InstanceNumber int64
+	Status         int
+}
+
 // Reboot restarts the client, which reports CommandKey with the event M Reboot (TR-069 A.3.2.9).
 type Reboot struct{ CommandKey string }
 
@@ -218,6 +231,8 @@ func (*GetParameterValues) Method() string         { return "GetParameterValues"
 func (*GetParameterValuesResponse) Method() string { return "GetParameterValuesResponse" }
 func (*GetParameterNames) Method() string          { return "GetParameterNames" }
 func (*GetParameterNamesResponse) Method() string  { return "GetParameterNamesResponse" }
+func (*AddObject) Method() string                  { return "AddObject" }
+func (*AddObjectResponse) Method() string          { return "AddObjectResponse" }
 func (*Reboot) Method() string                     { return "Reboot" }
 func (*RebootResponse) Method() string             { return "RebootResponse" }
 func (*TransferComplete) Method() string           { return "TransferComplete" }

@@ -16,6 +16,7 @@ var answers = map[models.Method]string{
 	models.GetParameterValues: (*cwmp.GetParameterValuesResponse)(nil).Method(),
 	models.GetParameterNames:  (*cwmp.GetParameterNamesResponse)(nil).Method(),
 	models.DownloadFile:       (*cwmp.DownloadResponse)(nil).Method(),
+	models.AddObject:          (*cwmp.AddObjectResponse)(nil).Method(),
 	models.RebootDevice:       (*cwmp.RebootResponse)(nil).Method(),
 }
 
@@ -31,6 +32,8 @@ func (p *Profile) Reply(m cwmp.Message) (models.Reply, error) {
 		return models.Reply{Status: m.Status}, nil
 	case *cwmp.DownloadResponse:
 		return models.Reply{Status: m.Status}, nil
+	case *cwmp.AddObjectResponse:
+		return models.Reply{Status: m.Status, Instance: m.InstanceNumber}, nil
 	case *cwmp.RebootResponse:
 		return models.Reply{}, nil
 	case *cwmp.GetParameterValuesResponse:
@@ -55,6 +58,20 @@ func (p *Profile) Reply(m cwmp.Message) (models.Reply, error) {
 		return models.Reply{Fault: p.fault(m)}, nil
 	}
 	return models.Reply{}, fmt.Errorf("%s is no answer", m.Method())
+}
+
+// Restore names the parameters of an answer as the platform does, where the device has their objects under other numbers.
+func Restore(m cwmp.Message, moved []models.Moved) {
+	switch m := m.(type) {
+	case *cwmp.GetParameterValuesResponse:
+		for i := range m.Parameters {
+			m.Parameters[i].Name = models.UnmovePath(moved, m.Parameters[i].Name)
+		}
+	case *cwmp.Fault:
+		for i := range m.Parameters {
+			m.Parameters[i].Name = models.UnmovePath(moved, m.Parameters[i].Name)
+		}
+	}
 }
 
 func (p *Profile) fault(m *cwmp.Fault) *models.Fault {

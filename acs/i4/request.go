@@ -36,7 +36,7 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 			if !ok || !inXML(path) {
 				return nil, fmt.Errorf("get values: no path for %q", name)
 			}
-			m.Names = append(m.Names, path)
+			m.Names = append(m.Names, models.MovePath(r.Moved, path))
 		}
 		if len(m.Names) == 0 {
 			return nil, fmt.Errorf("get values: no names")
@@ -47,6 +47,11 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 			return nil, fmt.Errorf("get names: the path is no text of XML")
 		}
 		return []cwmp.Message{&cwmp.GetParameterNames{ParameterPath: r.Path, NextLevel: r.NextLevel}}, nil
+	case models.AddObject:
+		if utf8.RuneCountInString(r.Path) > maxName || !inXML(r.Path) {
+			return nil, fmt.Errorf("add object: the path is longer than %d characters or no text of XML", maxName)
+		}
+		return []cwmp.Message{&cwmp.AddObject{ObjectName: r.Path, ParameterKey: repeatable(reportedKey)}}, nil
 	case models.RebootDevice:
 		if utf8.RuneCountInString(r.CommandKey) > 32 || !inXML(r.CommandKey) {
 			return nil, fmt.Errorf("reboot: the command key is longer than 32 characters or no text of XML")
@@ -119,9 +124,7 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	}
 	slices.SortStableFunc(list, func(a, b placed) int { return a.place - b.place })
 
-	if utf8.RuneCountInString(reportedKey) > 32 {
-		reportedKey = "" // TR-069 allows no more, so it cannot be repeated; an empty one is none of ours either
-	}
+	reportedKey = repeatable(reportedKey)
 	key := reportedKey
 	if r.Version > 0 {
 		key = models.ParameterKey(r.Version)
@@ -129,6 +132,7 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	var parts []cwmp.Message
 	part, size := &cwmp.SetParameterValues{ParameterKey: reportedKey}, 0
 	for _, v := range list {
+		v.Name = models.MovePath(r.Moved, v.Name)
 		length := valueOverhead + len(v.Name) + escapedLen(v.Value)
 		if len(part.Parameters) == maxValues || size > 0 && size+length > maxValueBytes {
 			parts = append(parts, part)
@@ -139,6 +143,14 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	}
 	part.ParameterKey = key
 	return append(parts, part), nil
+}
+
+// repeatable is a reported ParameterKey as it may be sent back: TR-069 allows no more than 32 characters, and an empty one is none of ours either.
+func repeatable(key string) string {
+	if utf8.RuneCountInString(key) > 32 {
+		return ""
+	}
+	return key
 }
 
 // escapedLen bounds the length of a text in XML.

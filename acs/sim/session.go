@@ -279,13 +279,15 @@ func (d *dialogue) handle(request cwmp.Message) (cwmp.Message, *cwmp.Fault) {
 	}
 	switch m := request.(type) {
 	case *cwmp.GetRPCMethods:
-		return &cwmp.GetRPCMethodsResponse{Methods: []string{"GetRPCMethods", "SetParameterValues", "GetParameterValues", "GetParameterNames", "Reboot", "Download"}}, nil
+		return &cwmp.GetRPCMethodsResponse{Methods: []string{"GetRPCMethods", "SetParameterValues", "GetParameterValues", "GetParameterNames", "AddObject", "Reboot", "Download"}}, nil
 	case *cwmp.SetParameterValues:
 		return d.setValues(m)
 	case *cwmp.GetParameterValues:
 		return d.getValues(m)
 	case *cwmp.GetParameterNames:
 		return d.store.names(m)
+	case *cwmp.AddObject:
+		return d.store.add(m, d.faults.Instance)
 	case *cwmp.Download:
 		return d.download(m)
 	case *cwmp.Reboot:

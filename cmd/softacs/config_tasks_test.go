@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/sim"
-	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store/storetest"
 )
 
@@ -110,8 +110,8 @@ func TestConfigTask(t *testing.T) {
 			p.progressed(task.text("id"), "RUNNING 2/0/2/0/0/0/0")
 			client.Set(vendor, "1")
 			p.observe(client, func(e sim.Exchange) error {
-				if e.N == 5 {
-					return fmt.Errorf("lost")
+				if isSet(e) {
+					return errLost
 				}
 				return nil
 			})
@@ -286,7 +286,7 @@ func TestRegistrationCause(t *testing.T) {
 			if l.text("since") == "" || l.text("reportedAt") < l.text("since") {
 				t.Errorf("times %v", l)
 			}
-			return fmt.Sprint(l["lineIndex"], l["status"], l["sipStatus"], l["reason"], l["number"] != nil)
+			return fmt.Sprintf("%v %v %v %v %v", l["lineIndex"], l["status"], l["sipStatus"], l["reason"], l["number"] != nil)
 		}
 		if got := line(); got != "[]" {
 			t.Errorf("before the first heartbeat: %s", got)
@@ -321,6 +321,10 @@ func TestRegistrationCause(t *testing.T) {
 		if got := line(); got != "1 UNKNOWN <nil> <nil> true" {
 			t.Error(got)
 		}
-		_ = models.LineUp
 	})
+}
+
+func isSet(e sim.Exchange) bool {
+	_, ok := e.Got.(*cwmp.SetParameterValues)
+	return ok
 }

@@ -30,9 +30,10 @@ type service struct {
 	own   []models.Value
 	task  *models.Task
 	taken int
-	// reading are the values that are read back, because the device may have changed what it was given; sampled: that was done.
-	reading []string
-	sampled bool
+	// building adds objects that delivery sets and the device does not have.
+	building building
+	// reading: values are read back, because the device may have changed what it was given; sampled: that was done.
+	reading, sampled bool
 	// gone: the device was unbound in this session, because it has answered for the closing of its account. told: it knows.
 	gone, told bool
 	// over: a newer session has the device, or there is nothing left.
@@ -78,8 +79,13 @@ func (f *service) due() bool {
 
 // configure takes the device's work, if this session has not yet, and returns the configuration that it is owed; nil if none.
 func (f *service) configure(ctx context.Context) (request *models.Request, err error) {
+	if f.building.build != nil {
+		if request, err := f.construct(ctx); err != nil || request != nil || f.over {
+			return request, err
+		}
+	}
 	if f.delivery != nil {
-		return f.deliver(), nil // once more, without what the device refused
+		return f.deliver(), nil // once more, without what the device refused, or now that its objects are there
 	}
 	if f.epoch != 0 && (f.configured || f.device.AccountID.IsZero()) {
 		return nil, nil
@@ -112,6 +118,12 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 			return err
 		}
 		f.delivery, f.outcome = delivery, outcome
+		build, err := f.room.Configuration.Unsure(tx, f.device, delivery)
+		if err != nil {
+			return err
+		}
+		f.building = building{builds: f.building.builds, added: f.building.added}
+		f.building.begin(build, nil)
 		return f.renew(tx)
 	})
 	switch {
@@ -126,8 +138,24 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 	case f.delivery == nil:
 		f.configured = true
 		return nil, nil
+	case f.building.build != nil:
+		return f.configure(ctx)
 	}
 	return f.deliver(), nil
+}
+
+// construct asks on for the build; when it is done, what it has made of the delivery goes out next, if anything.
+func (f *service) construct(ctx context.Context) (*models.Request, error) {
+	request, err := f.building.next(ctx, f.Visit)
+	if err == nil && request == nil {
+		f.delivery, err = f.building.done(ctx, f.Visit, f.delivery)
+		f.configured = f.delivery == nil
+	}
+	if errors.Is(err, configuration.ErrOvertaken) {
+		f.over, f.building.build, f.delivery = true, nil, nil
+		return nil, nil
+	}
+	return request, err
 }
 
 // begin takes the device's work and reads from the Inform what became of a delivery whose answer was lost. It tells whether the device left
@@ -230,7 +258,7 @@ func (f *service) renew(tx *store.Tx) error {
 
 func (f *service) deliver() *models.Request {
 	return &models.Request{
-		Method: models.SetParameterValues, Version: f.delivery.Version, Outcome: f.outcome, Without: f.delivery.Dropped,
+		Method: models.SetParameterValues, Version: f.delivery.Version, Outcome: f.outcome, Without: f.delivery.Dropped, Moved: f.delivery.Moved,
 		Values: append(append([]models.Value{}, f.own...), f.delivery.Values...),
 	}
 }
@@ -240,25 +268,21 @@ func (f *service) sample(ctx context.Context) (request *models.Request, err erro
 	if f.sampled || f.gone || f.device.AccountID.IsZero() || f.device.ReauthRequired || f.device.MustChangePassword {
 		return nil, nil
 	}
-	var names []string
 	err = f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
-		names, err = f.room.Configuration.Sample(tx, f.device, f.epoch, f.key)
+		request, err = f.room.Configuration.Sample(tx, f.device, f.epoch, f.key)
 		return err
 	})
 	if errors.Is(err, configuration.ErrOvertaken) {
 		f.over = true
 		return nil, nil
 	}
-	f.sampled, f.reading = err == nil, names
-	if err != nil || len(names) == 0 {
-		return nil, err
-	}
-	return &models.Request{Method: models.GetParameterValues, Names: names}, nil
+	f.sampled, f.reading = err == nil, request != nil
+	return request, err
 }
 
 // read compares what was read back. A device that refuses to tell has told nothing.
 func (f *service) read(ctx context.Context, reply models.Reply) error {
-	f.reading = nil
+	f.reading = false
 	if reply.Fault != nil {
 		return nil
 	}
@@ -273,8 +297,11 @@ func (f *service) read(ctx context.Context, reply models.Reply) error {
 }
 
 func (f *service) answer(ctx context.Context, reply models.Reply) error {
-	if len(f.reading) > 0 {
+	if f.reading {
 		return f.read(ctx, reply)
+	}
+	if f.building.build != nil {
+		return f.building.answer(ctx, f.Visit, reply)
 	}
 	if f.delivery == nil && f.task == nil {
 		return nil // what it makes of a Status 12 changes nothing
@@ -287,6 +314,9 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 		return err
 	}
 	delivery := f.delivery
+	if reply.Fault != nil && f.building.begin(f.room.Configuration.Missing(delivery, *reply.Fault), reply.Fault) {
+		return nil
+	}
 	f.delivery = nil
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		if reply.Fault != nil {

@@ -21,6 +21,8 @@ type Delivery struct {
 	Revokes bool
 	// Returns: the line comes back that was taken away, or the device may hold anything.
 	Returns bool
+	// Moved are the objects that the device has under other numbers.
+	Moved []models.Moved
 	// Dropped names what the device refused in this session; the sender leaves it out of its own values too.
 	Dropped []string
 
@@ -96,7 +98,11 @@ func (r *Room) delivery(tx *store.Tx, d *models.Device, c models.Configuration, 
 	if err != nil {
 		return nil, err
 	}
-	delivery := &Delivery{Version: c.DesiredVersion, Full: full, Revokes: revokes(values), forget: !holds(c, key)}
+	objects, err := Moved(tx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	delivery := &Delivery{Moved: objects, Version: c.DesiredVersion, Full: full, Revokes: revokes(values), forget: !holds(c, key)}
 	delivery.Returns = values[LineEnable] != disabled && !revokes(values) && (full || applied[LineEnable] == disabled || revokes(applied))
 	names := r.ordered(values)
 	for _, name := range names {

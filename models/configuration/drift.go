@@ -34,8 +34,8 @@ func (c Drift) next(key models.DeviceKey, now models.Time) models.Time {
 	return now - (now-phase)%interval + interval
 }
 
-// Sample returns the names to read back from a device now, nil for none. The next sample is a whole interval later, whatever comes of this one.
-func (r *Room) Sample(tx *store.Tx, d *models.Device, epoch int64, key string) ([]string, error) {
+// Sample returns the request that reads some values back from a device, nil if it is not time for that. The next sample is a whole interval later, whatever comes of this one.
+func (r *Room) Sample(tx *store.Tx, d *models.Device, epoch int64, key string) (*models.Request, error) {
 	c, err := r.take(tx, d.ID, epoch)
 	if err != nil || c.State != models.ConfigurationApplied || c.SampleAt.IsZero() || c.SampleAt > tx.Now || !holds(c.Configuration, key) {
 		return nil, err
@@ -54,7 +54,11 @@ func (r *Room) Sample(tx *store.Tx, d *models.Device, epoch int64, key string) (
 	if err != nil {
 		return nil, fmt.Errorf("note the sample of device %s: %w", d.ID, err)
 	}
-	return names, nil
+	if len(names) == 0 {
+		return nil, nil
+	}
+	objects, err := Moved(tx, d.ID)
+	return &models.Request{Method: models.GetParameterValues, Names: names, Moved: objects}, err
 }
 
 // watched tells whether a value may be compared: secrets read back empty, and some parameters are the user's own.

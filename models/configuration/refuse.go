@@ -46,7 +46,7 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		}
 		return nil, c.later(tx, fmt.Sprintf("fault %d", fault.Code))
 	}
-	retry = &Delivery{Version: delivery.Version, Values: slices.Clone(delivery.Values), Full: delivery.Full, Revokes: delivery.Revokes, Returns: delivery.Returns, forget: delivery.forget, repeated: true}
+	retry = &Delivery{Version: delivery.Version, Values: slices.Clone(delivery.Values), Full: delivery.Full, Revokes: delivery.Revokes, Returns: delivery.Returns, Moved: delivery.Moved, forget: delivery.forget, repeated: true}
 	var text string
 	for _, offence := range fault.Parameters {
 		name := r.nameOf(offence)

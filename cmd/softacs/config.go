@@ -189,6 +189,9 @@ func (c *Config) complete() error {
 	if err := c.checkStatistics(); err != nil {
 		return err
 	}
+	if err := c.checkDrift(); err != nil {
+		return err
+	}
 	return c.checkSMS()
 }
 

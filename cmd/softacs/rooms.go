@@ -56,6 +56,19 @@ func deniedPaths(p *i4.Profile) []string {
 	return denied
 }
 
+// checkDrift checks i4.drift.
+func (c *Config) checkDrift() error {
+	for _, x := range []struct {
+		name           string
+		value, low, hi int
+	}{{"interval", c.I4.Drift.Interval, 3600, 30 * 86_400}, {"sample", c.I4.Drift.Sample, 1, 100}, {"perDay", c.I4.Drift.PerDay, 0, 100}} {
+		if off := x.name == "interval" && x.value == 0; !off && (x.value < x.low || x.value > x.hi) {
+			return fmt.Errorf("i4.drift.%s: %d to %d are allowed, not %d", x.name, x.low, x.hi, x.value)
+		}
+	}
+	return nil
+}
+
 func configurationConfig(c Config, p *i4.Profile, t *tasks.Room) configuration.Config {
 	out := configuration.Config{
 		Defaults: map[models.ClientType]map[string]string{}, Areas: c.I4.Areas, Services: map[string]configuration.Switch{},

@@ -13,11 +13,12 @@ import type { DeviceQuery, EventPartsFragment } from "../../lib/documents";
 import { say, useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { useLive } from "../../lib/useLive";
+import { Configuration, Lines } from "./Configuration";
 import { Parameters } from "./Parameters";
 import { PresenceHistory } from "./PresenceHistory";
 import { Tasks } from "./Tasks";
 
-type Device = NonNullable<DeviceQuery["device"]>;
+export type Device = NonNullable<DeviceQuery["device"]>;
 
 export default function DeviceDetail({ id }: { readonly id: string }) {
   const words = useWords();
@@ -41,7 +42,8 @@ export default function DeviceDetail({ id }: { readonly id: string }) {
           crumb={<><Link href="/devices">{t.title}</Link> / {words.clientType[device.clientType]}</>}
         >
           {may("EVENT_READ") && <Follow id={id} onStart={again} onEvent={onEvent} />}
-          <div className="columns"><Identity device={device} /><Presence device={device} /><Configuration device={device} /></div>
+          <div className="columns"><Identity device={device} /><Presence device={device} /><Configuration device={device} onDone={again} /></div>
+          <Lines list={device.registrations} />
           <Bindings list={device.bindings.nodes} />
           <Sections id={id} changes={changes} />
         </Page>
@@ -126,24 +128,6 @@ function Presence({ device }: { readonly device: Device }) {
         ...(device.legacyAuth ? [[t.legacy, words.yes] as const] : []),
         [t.skew, device.clockSkewSeconds === null ? null : t.seconds(device.clockSkewSeconds)],
         [t.createdAt, <Time at={device.createdAt} />],
-      ]} />
-    </Panel>
-  );
-}
-
-function Configuration({ device }: { readonly device: Device }) {
-  const words = useWords();
-  const t = words.devices;
-  const { configuration: c } = device;
-  return (
-    <Panel title={t.configuration}>
-      <Facts rows={[
-        [t.taskState, <State of="configurationState" value={c.state} />],
-        [t.desiredKey, c.desiredKey && <span className="mono">{c.desiredKey}</span>],
-        [t.appliedKey, c.appliedKey && <span className="mono">{c.appliedKey}</span>],
-        [t.changedAt, <Time at={c.changedAt} />],
-        [t.failure, c.failure],
-        [t.unsupported, c.unsupportedPaths.length > 0 ? c.unsupportedPaths.map((path) => <div key={path} className="mono">{path}</div>) : null],
       ]} />
     </Panel>
   );

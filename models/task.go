@@ -69,6 +69,14 @@ type Task struct {
 	Steps []Request `gorm:"-"`
 }
 
+// UnsupportedMethod is an RPC that a firmware answered 9000 to (i4.md A.9).
+type UnsupportedMethod struct {
+	ProductClass    string `gorm:"primaryKey"`
+	SoftwareVersion string `gorm:"primaryKey"`
+	Method          Method `gorm:"primaryKey"`
+	LearnedAt       Time
+}
+
 // TaskRequest is the argument of a task; which fields belong to which kind is resolutions 52.
 type TaskRequest struct {
 	Paths      []string `json:"paths,omitempty"`

@@ -137,19 +137,14 @@ func TestMissingObjects(t *testing.T) {
 // A configuration that does not fit into 32 KiB or 200 parameters goes out in parts: only the last brings the new key (i4.md B.10, H10).
 func TestSplitConfiguration(t *testing.T) {
 	eachPlatform(t, nil, func(t *testing.T, p *platform) {
-		const object63 = "Device.X_EXAMPLE_Table."
+		const table = "Device.X_EXAMPLE_Table."
 		big := func(p *platform, id string, client *sim.Client, size int) {
-			var values []object
-			for i := range 60 {
-				path := fmt.Sprintf("%sEntry%d", object63, i)
-				client.Set(path, "-")
-				values = append(values, object{"path": path, "value": strings.Repeat("v", size)})
-			}
 			for part := range 4 { // 60 values each, so that together they are more than one message takes
-				for i := range values {
-					path := fmt.Sprintf("%sPart%d.Entry%d", object63, part, i)
+				var values []object
+				for i := range 60 {
+					path := fmt.Sprintf("%sPart%d.Entry%d", table, part, i)
 					client.Set(path, "-")
-					values[i]["path"] = path
+					values = append(values, object{"path": path, "value": strings.Repeat("v", size)})
 				}
 				task := p.push(fmt.Sprint(part, id), of(p.deviceOf(client).text("id")), 6000, values...)
 				p.progressed(task.text("id"), "RUNNING 1/0/1/0/0/0/0")
@@ -179,6 +174,23 @@ func TestSplitConfiguration(t *testing.T) {
 			}
 			return list
 		}
+		for skip, want := range [][]string{{"cfg-000000001", "cfg-000000005"}, nil} {
+			p.run(fmt.Sprint("the answer to part ", skip+1, " of 2 is lost"), func(t *testing.T, p *platform) {
+				id, msisdn, _ := p.provision(object{"initialPassword": longTerm})
+				loss := &drop{}
+				client := p.client(msisdn, func(c *sim.Config) { c.HTTP = &http.Client{Transport: loss} })
+				p.want(0)(client.Register(t.Context(), longTerm))
+				big(p, id, client, 1)
+				loss.text, loss.skip = "SetParameterValuesResponse", skip
+				if _, err := client.Heartbeat(t.Context()); err == nil {
+					t.Fatal("nothing was lost")
+				}
+				if got := keys(p, client, func() (sim.Outcome, error) { return client.Retry(t.Context()) }, 0); !slices.Equal(got, want) {
+					t.Errorf("keys %q, not %q", got, want)
+				}
+				p.configured(client, "APPLIED", "cfg-000000005")
+			})
+		}
 		for name, size := range map[string]int{"more than 200 parameters": 1, "more than 32 KiB": 250} {
 			p.run(name, func(t *testing.T, p *platform) {
 				id, client := p.bound()
@@ -190,13 +202,13 @@ func TestSplitConfiguration(t *testing.T) {
 				if key := client.Get("managementServer.parameterKey"); key != "cfg-000000001" {
 					t.Errorf("half a configuration is %s", key)
 				}
-				client.SetFaults(sim.Faults{Parameters: map[string]int{object63 + "Part3.Entry59": 9007}})
+				client.SetFaults(sim.Faults{Parameters: map[string]int{table + "Part3.Entry59": 9007}})
 				got = keys(p, client, func() (sim.Outcome, error) { return client.Retry(t.Context()) }, 0)
 				if n := len(got); n < 4 || got[n-1] != "cfg-000000005" || got[0] != "cfg-000000001" {
 					t.Fatalf("keys %q", got)
 				}
 				p.configured(client, "APPLIED", "cfg-000000005")
-				if value := client.Get(object63 + "Part0.Entry0"); len(value) != size {
+				if value := client.Get(table + "Part0.Entry0"); len(value) != size {
 					t.Errorf("the client has %q", value)
 				}
 			})

@@ -105,7 +105,7 @@ func TestConfigTask(t *testing.T) {
 		})
 		p.run("a lost answer, and a client that lacks the parameter", func(t *testing.T, p *platform) {
 			id, client := p.bound()
-			other, second := p.bound()
+			_, second := p.bound()
 			task := p.push("a"+id, of(p.deviceOf(client).text("id"), p.deviceOf(second).text("id")), 600, set(vendor, "7"))
 			p.progressed(task.text("id"), "RUNNING 2/0/2/0/0/0/0")
 			client.Set(vendor, "1")
@@ -129,7 +129,6 @@ func TestConfigTask(t *testing.T) {
 			if got := p.mirrors(task.text("id")); !slices.Equal(got, []string{"SET_VALUES FAILED " + vendor, "SET_VALUES SUCCEEDED"}) {
 				t.Errorf("mirrors %q", got)
 			}
-			_ = other
 		})
 		p.run("replaced, refused, cancelled", func(t *testing.T, p *platform) {
 			id, client := p.bound()

@@ -97,7 +97,7 @@ func claim(tx *store.Tx, task *models.ConfigTask) (ids []models.ID, err error) {
 	if err != nil {
 		return nil, err
 	}
-	next := from.Add(time.Duration(len(ids)) * step)
+	next := from.Add(time.Duration(len(ids))*step + time.Millisecond - 1) // whole milliseconds, never fewer
 	if len(ids) == 0 {
 		if next, err = finish(tx, task); err != nil || next.IsZero() {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 const (
@@ -123,6 +124,11 @@ func (r *Room) NextOf(tx *store.Tx, d *models.Device, epoch int64, b *Build) (*m
 	if !b.adding {
 		return &models.Request{Method: models.GetParameterNames, Path: object, NextLevel: true}, nil
 	}
+	lacks, err := tasks.Lacks(tx, d, models.AddObject)
+	if err != nil || lacks {
+		b.levels = nil
+		return nil, err
+	}
 	b.before.Tries++
 	b.before.TriedAt = tx.Now
 	if err := saveObject(tx, b.before); err != nil {
@@ -139,6 +145,10 @@ func (r *Room) AnsweredOf(tx *store.Tx, d *models.Device, epoch int64, b *Build,
 	}
 	if b.adding {
 		b.adding = false
+		if reply.Fault != nil && reply.Fault.Code == methodNotSupported {
+			b.levels = nil
+			return tasks.Learn(tx, d, models.AddObject)
+		}
 		if reply.Fault != nil || reply.Instance < 1 {
 			b.levels = nil
 			return nil

@@ -26,7 +26,7 @@ var nouns = []any{
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
 	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{}, models.StatisticsReport{}, models.StatisticsRefusal{}, models.FixedSetting{},
-	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.ConfigTask{}, models.ConfigTarget{}, models.DeviceObject{},
+	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.ConfigTask{}, models.ConfigTarget{}, models.DeviceObject{}, models.UnsupportedMethod{},
 	models.LineRegistration{},
 }
 

@@ -139,6 +139,11 @@ func (r *Room) Answered(ctx context.Context, d *models.Device, t *models.Task, e
 			t.Steps = nil
 			return err
 		}
+		if reply.Fault != nil && reply.Fault.Code == methodNotSupported {
+			if err := Learn(tx, d, t.Steps[0].Method); err != nil {
+				return err
+			}
+		}
 		if t.Kind == models.DownloadTask {
 			return r.downloadAnswered(tx, d, t, reply)
 		}

@@ -1,7 +1,7 @@
 // Package tasks keeps the work that waits for a device's session: what an operator asked of one device, whether it was sent, and what came of
 // it.
 //
-// It owns the tables tasks, device_downloads and transfer_reports and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
+// It owns the tables tasks, device_downloads, transfer_reports and unsupported_methods, and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
 // speaks: whoever holds the session asks Next, sends, and tells Answered, Rebooted or Lost. Writes of a session name its epoch, so an
 // overtaken session changes nothing (design decision 3).
 package tasks
@@ -81,7 +81,8 @@ type CreateInput struct {
 type created struct{ Task models.ID }
 
 // Create queues a task for a device in which the actor holds DEVICE_WRITE; another device is NOT_FOUND. The arguments are checked to the last
-// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED). replayed tells that the idempotency key was used before.
+// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED), one whose
+// software answered 9000 to the method none of that kind (UNSUPPORTED_BY_DEVICE). replayed tells that the idempotency key was used before.
 func (r *Room) Create(ctx context.Context, in CreateInput) (id models.ID, replayed bool, err error) {
 	if err := models.Need(ctx, models.DeviceWrite); err != nil {
 		return id, false, err
@@ -115,6 +116,13 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 	}
 	if err != nil {
 		return err
+	}
+	lacks, err := Lacks(tx, d, methods[in.Kind])
+	if err != nil {
+		return err
+	}
+	if lacks {
+		return models.E(models.UnsupportedByDevice, "the device's software does not know "+string(methods[in.Kind]), "input", "kind")
 	}
 	if in.Kind == models.DownloadTask {
 		if err := r.admitDownload(tx, d, request.PackageID); err != nil {

@@ -63,3 +63,11 @@ CREATE TABLE device_objects (
   tried_at BIGINT NOT NULL,
   PRIMARY KEY (device_id, object)
 );
+
+CREATE TABLE unsupported_methods (
+  product_class VARCHAR(64) NOT NULL,
+  software_version VARCHAR(64) NOT NULL,
+  method VARCHAR(64) NOT NULL,
+  learned_at BIGINT NOT NULL,
+  PRIMARY KEY (product_class, software_version, method)
+);

@@ -215,7 +215,6 @@ export const en: Dictionary = {
     line: "Line",
     sip: "Last answer",
     answeredAt: "Answered",
-    reportedAt: "Last told",
     noLines: "The device has told nothing of a line",
     bindings: "Bindings",
     noBindings: "Bound to no account",

@@ -221,7 +221,6 @@ export const zh = {
     line: "线路",
     sip: "最近注册应答",
     answeredAt: "应答时间",
-    reportedAt: "最近上报",
     noLines: "终端没有上报过线路状态",
     bindings: "绑定",
     noBindings: "没有绑定账户",

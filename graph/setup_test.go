@@ -54,7 +54,7 @@ func onBoth(t *testing.T, f func(h *house)) {
 func onSQLite(t *testing.T, lab bool) *house {
 	t.Parallel()
 	clock := storetest.NewClock()
-	return newHouse(t, storetest.Open(t, storetest.Engines(t)["sqlite"](t), clock), clock, lab)
+	return newHouse(t, storetest.Open(t, storetest.SQLite(t), clock), clock, lab)
 }
 
 func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *house {

@@ -43,7 +43,7 @@ func withKeys(t *testing.T, c *Config, kids ...string) (p *platform, stop func()
 // whoever repeats a request notice nothing.
 func TestRotationOfTheSecretKeys(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := labConfig(t, database(t), nil)

@@ -40,7 +40,7 @@ type platform struct {
 func eachPlatform(t *testing.T, change func(*Config), f func(t *testing.T, p *platform)) {
 	t.Helper()
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			f(t, startPlatform(t, labConfig(t, database(t), change)))

@@ -1,24 +1,52 @@
 package storetest
 
 import (
+	"context"
 	"sync"
 	"testing"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/store"
 	"github.com/softacs/softacs/models/store/storetest/mariadb"
 )
 
 // server is the private MariaDB of this test process; it ends with it.
-var server = sync.OnceValues(mariadb.Start)
+var server = sync.OnceValues(func() (*mariadb.Server, error) { return mariadb.Start(mariadb.Volatile...) })
 
-// MariaDB makes an empty database on the process's private server and drops it with the test.
+// MariaDB makes a migrated database on the process's private server and drops it with the test.
 func MariaDB(t *testing.T) models.Secret {
+	t.Helper()
+	filling, err := mariadbFilling()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mariadbWith(t, filling)
+}
+
+// mariadbFilling copies the one database of this process that is migrated.
+var mariadbFilling = sync.OnceValues(func() (string, error) {
+	running, err := server()
+	if err != nil {
+		return "", err
+	}
+	ctx := context.Background()
+	template, _, err := running.Database(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	if err := store.Migrate(ctx, template); err != nil {
+		return "", err
+	}
+	return running.Filling(ctx, template)
+})
+
+func mariadbWith(t *testing.T, filling string) models.Secret {
 	t.Helper()
 	running, err := server()
 	if err != nil {
 		t.Fatal(err)
 	}
-	url, drop, err := running.Database(t.Context())
+	url, drop, err := running.Database(t.Context(), filling)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -287,6 +287,9 @@ func (f *service) read(ctx context.Context, reply models.Reply) error {
 		return nil
 	}
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := devices.SaveParameters(tx, f.device.ID, reply.Raw, nil); err != nil {
+			return err
+		}
 		return f.room.Configuration.Drifted(tx, f.device, f.epoch, f.key, reply.Values, true)
 	})
 	if errors.Is(err, configuration.ErrOvertaken) {

@@ -3,6 +3,7 @@ package configuration
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ const (
 	// objectTries is how often an object is asked for in a day.
 	objectTries = 3
 	objectDay   = 24 * time.Hour
+	// maxInstance is the highest number of an instance, and maxInstances how many of an object are looked at.
+	maxInstance  = math.MaxUint32
+	maxInstances = 256
 )
 
 // Build looks whether objects that a delivery sets exist on the device, and adds those that do not (TR-069 A.3.2.6). Every AddObject is written
@@ -149,7 +153,7 @@ func (r *Room) AnsweredOf(tx *store.Tx, d *models.Device, epoch int64, b *Build,
 			b.levels = nil
 			return tasks.Learn(tx, d, models.AddObject)
 		}
-		if reply.Fault != nil || reply.Instance < 1 {
+		if reply.Fault != nil || reply.Instance < 1 || reply.Instance > maxInstance {
 			b.levels = nil
 			return nil
 		}
@@ -213,12 +217,13 @@ func numbers(object string, names []models.ParameterName) (list []int64) {
 	for _, n := range names {
 		rest, inside := strings.CutPrefix(n.Path, object)
 		text, _, instance := strings.Cut(rest, ".")
-		if number, err := strconv.ParseInt(text, 10, 64); inside && instance && err == nil && number > 0 {
+		if number, err := strconv.ParseInt(text, 10, 64); inside && instance && err == nil && number > 0 && number <= maxInstance {
 			list = append(list, number)
 		}
 	}
 	slices.Sort(list)
-	return slices.Compact(list)
+	list = slices.Compact(list)
+	return list[:min(len(list), maxInstances)]
 }
 
 func objectsOf(tx *store.Tx, id models.ID) (map[string]models.DeviceObject, error) {

@@ -13,6 +13,9 @@ import (
 	"github.com/softacs/softacs/models/tasks"
 )
 
+// maxLayer is how many values a device layer holds.
+const maxLayer = 1000
+
 const redeliverConfiguration = "redeliverConfiguration"
 
 // CheckOverride judges values for the device layer: what SET_VALUES takes, no parameter that the account decides about (POLICY_DENIED), and of
@@ -55,6 +58,9 @@ func (r *Room) Override(tx *store.Tx, d *models.Device, a *models.Account, confi
 	for _, v := range values {
 		v.Name = r.config.Name(v.Name)
 		layer[v.Name] = v
+	}
+	if len(layer) > maxLayer {
+		return false, models.E(models.QuotaExceeded, fmt.Sprintf("device %s has more than %d values of its own", d.ID, maxLayer))
 	}
 	if c.DeviceLayer, err = tx.SealJSON("configurations", "device_layer", d.ID, layer); err != nil {
 		return false, err
@@ -107,6 +113,9 @@ func (r *Room) arrived(tx *store.Tx, c *current, version int64, refused []string
 		paths[i] = r.config.Path(name)
 	}
 	c.Mirrored = version != c.DesiredVersion
+	if err := tasks.Replaced(tx, c.device, version, true); err != nil {
+		return err
+	}
 	return tasks.Follow(tx, c.device, tasks.Fate{Version: version, To: models.TaskSucceeded, Refused: paths})
 }
 
@@ -204,7 +213,7 @@ func (c *current) issue(tx *store.Tx, d *models.Device) error {
 	c.DesiredVersion++
 	c.Failure, c.Attempts, c.NextAt, c.FailedFirmware = "", 0, 0, ""
 	if c.Mirrored {
-		if err := tasks.Replaced(tx, c.device, c.DesiredVersion); err != nil {
+		if err := tasks.Replaced(tx, c.device, c.DesiredVersion, false); err != nil {
 			return err
 		}
 	}

@@ -52,9 +52,13 @@ func Follow(tx *store.Tx, d *models.Device, fate Fate) error {
 	return follow(tx, d, fate, "config_version = ? AND state IN ?", fate.Version, openStates)
 }
 
-// Replaced cancels the mirrors of older versions that are not in the device's hands: a later one comes instead of them.
-func Replaced(tx *store.Tx, d *models.Device, version int64) error {
-	return follow(tx, d, Fate{To: models.TaskCancelled}, "config_version > 0 AND config_version < ? AND state = ?", version, models.TaskPending)
+// Replaced cancels the mirrors of older versions: a later one comes instead of them. Those in the device's hands are spared unless it has arrived.
+func Replaced(tx *store.Tx, d *models.Device, version int64, arrived bool) error {
+	states := []models.TaskState{models.TaskPending}
+	if arrived {
+		states = openStates
+	}
+	return follow(tx, d, Fate{To: models.TaskCancelled}, "config_version > 0 AND config_version < ? AND state IN ?", version, states)
 }
 
 // Dropped cancels all open mirrors: the device serves nobody any more.

@@ -14,6 +14,7 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
@@ -62,12 +63,15 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	quick := passwords.Defaults()
 	quick.Iterations = 10_000
 	keeper := passwords.New(s, clock, quick)
-	configured, err := configuration.New(s, profile())
+	people := operators.New(s, clock, operators.Config{Memory: 64, Passes: 1})
+	keepers, err := packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := operators.New(s, clock, operators.Config{Memory: 64, Passes: 1})
-	keepers, err := packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }})
+	known, work := devices.New(s, clock, devices.Config{}), tasks.New(s, clock, tasks.Config{Packages: keepers})
+	settings := profile()
+	settings.Tasks = work
+	configured, err := configuration.New(s, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,13 +80,14 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
 		Bindings:      bindings.New(s),
 		Configuration: configured,
-		Devices:       devices.New(s, clock, devices.Config{}),
+		ConfigTasks:   configtasks.New(s, clock, known, work, configured),
+		Devices:       known,
 		Operators:     people,
 		Passwords:     keeper,
 		Packages:      keepers,
 		Sms:           sms.New(s, clock, nil),
 		Statistics:    statistics.New(s, clock, statistics.Config{}),
-		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
+		Tasks:         work,
 		Events:        h.log,
 		Clock:         clock,
 		TokenSeeds:    [][32]byte{{1}, {2}},

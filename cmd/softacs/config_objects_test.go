@@ -108,6 +108,20 @@ func TestMissingObjects(t *testing.T) {
 				p.configured(client, "APPLIED", "cfg-000000001")
 			})
 		}
+		p.run("REGISTER without a line, and its answer lost", func(t *testing.T, p *platform) {
+			_, msisdn, _ := p.provision(object{"initialPassword": longTerm})
+			loss := &drop{text: "AddObjectResponse"}
+			client := p.client(msisdn, func(c *sim.Config) { c.Missing, c.HTTP = []string{line + "1."}, &http.Client{Transport: loss} })
+			client.SetFaults(sim.Faults{Instance: 3})
+			if _, err := client.Register(t.Context(), longTerm); err == nil {
+				t.Fatal("nothing was lost")
+			}
+			p.want(0)(client.Retry(t.Context()))
+			if client.Get(line+"3.DirectoryNumber") != msisdn || client.Get(line+"4.DirectoryNumber") != "" || client.Get("line.directoryNumber") != "" {
+				t.Errorf("the numbers are %q and %q", client.Get(line+"3.DirectoryNumber"), client.Get(line+"4.DirectoryNumber"))
+			}
+			p.configured(client, "APPLIED", "cfg-000000001")
+		})
 		p.run("a mobile client without a line", func(t *testing.T, p *platform) {
 			mdn := "+8613900000077"
 			_, _, _ = p.provision(object{"boundMobile": mdn, "clientTypes": []string{"MOBILE"}})
@@ -123,7 +137,7 @@ func TestMissingObjects(t *testing.T) {
 			client.SetFaults(sim.Faults{Methods: map[string]int{"AddObject": 9000}})
 			got, err := p.asks(client, func() (sim.Outcome, error) { return client.Heartbeat(t.Context()) })
 			wantAsked(t, got, err, "names "+line, "add "+line+" cfg-000000001", "set "+line+"2.Enable cfg-000000002",
-				"names Device.Services.VoiceService.", "names Device.Services.VoiceService.1.VoiceProfile.", "names "+line, "add "+line+" cfg-000000001",
+				"names Device.Services.VoiceService.", "names Device.Services.VoiceService.1.VoiceProfile.", "names "+line,
 				"set Device.Services.VoiceService.1.VoiceProfile.1.Enable cfg-000000002")
 			p.configured(client, "APPLIED", "cfg-000000002")
 			p.progressed(task, "COMPLETED_WITH_FAILURES 1/0/0/0/1/0/0")

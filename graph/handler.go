@@ -22,6 +22,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
@@ -45,6 +46,7 @@ type Config struct {
 	Bindings      *bindings.Room
 	Configuration *configuration.Room
 	ConfigTasks   *configtasks.Room
+	Desk          *desk.Room
 	Devices       *devices.Room
 	Operators     *operators.Room
 	Passwords     *passwords.Room

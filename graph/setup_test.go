@@ -16,6 +16,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
@@ -68,7 +69,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, work := devices.New(s, clock, devices.Config{}), tasks.New(s, clock, tasks.Config{Packages: keepers})
+	work := tasks.New(s, clock, tasks.Config{Packages: keepers})
 	settings := profile()
 	settings.Tasks = work
 	configured, err := configuration.New(s, settings)
@@ -76,22 +77,26 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		t.Fatal(err)
 	}
 	h := &house{T: t, store: s, clock: clock, log: events.New(s, clock)}
+	room := devices.New(s, clock, devices.Config{})
 	h.config = graph.Config{
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
 		Bindings:      bindings.New(s),
 		Configuration: configured,
-		ConfigTasks:   configtasks.New(s, clock, known, work, configured),
-		Devices:       known,
-		Operators:     people,
-		Passwords:     keeper,
-		Packages:      keepers,
-		Sms:           sms.New(s, clock, nil),
-		Statistics:    statistics.New(s, clock, statistics.Config{}),
-		Tasks:         work,
-		Events:        h.log,
-		Clock:         clock,
-		TokenSeeds:    [][32]byte{{1}, {2}},
-		Lab:           lab,
+		ConfigTasks:   configtasks.New(s, clock, room, work, configured),
+		Devices:       room,
+		Desk: desk.New(s, clock, room, h.log, desk.Config{
+			Plan: models.NumberPlan{Country: "86", Area: "21"}, MinVersion: map[models.ClientType]string{models.PC: "1.5"},
+		}),
+		Operators:  people,
+		Passwords:  keeper,
+		Packages:   keepers,
+		Sms:        sms.New(s, clock, nil),
+		Statistics: statistics.New(s, clock, statistics.Config{}),
+		Tasks:      work,
+		Events:     h.log,
+		Clock:      clock,
+		TokenSeeds: [][32]byte{{1}, {2}},
+		Lab:        lab,
 	}
 	if h.handler, err = graph.New(h.config); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"models/configuration"}, // above tasks, some of which mirror its versions
 	{"models/passwords", "models/bindings", "models/statistics"},
 	{"models/accounts"},
+	{"models/desk"},
 	{"models/clients", "models/configtasks"},
 }
 

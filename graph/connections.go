@@ -143,6 +143,18 @@ func deliveryConnection(items []models.WebhookDelivery, cursors []string, next, 
 	return c
 }
 
+// configTaskConnection expects that the tasks' progress will be asked for.
+func configTaskConnection(ctx context.Context, items []models.ConfigTask, cursors []string, next, previous bool) *model.ConfigTaskConnection {
+	r := requestFrom(ctx)
+	c := &model.ConfigTaskConnection{PageInfo: pageInfo(cursors, next, previous)}
+	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.ConfigTask) *model.ConfigTaskEdge {
+		r.configTasks.put(node.ID, node)
+		r.families.configTasks.expect(node.ID)
+		return &model.ConfigTaskEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}
+
 func smsConnection(items []models.SmsMessage, cursors []string, next, previous bool) *model.SmsMessageConnection {
 	c := &model.SmsMessageConnection{PageInfo: pageInfo(cursors, next, previous)}
 	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.SmsMessage) *model.SmsMessageEdge {
@@ -194,6 +206,10 @@ func diagnosticConnection(ctx context.Context, items []models.Diagnostic, cursor
 	c := &model.DiagnosticConnection{PageInfo: pageInfo(cursors, next, previous)}
 	c.Nodes, c.Edges = spread(items, cursors, func(cursor string, node *models.Diagnostic) *model.DiagnosticEdge {
 		return &model.DiagnosticEdge{Cursor: cursor, Node: node}
+	})
+	return c
+}
+
 // sessionConnection expects that the sessions' messages will be asked for.
 func sessionConnection(ctx context.Context, items []models.CwmpSession, cursors []string, next, previous bool) *model.CwmpSessionConnection {
 	for i := range items {

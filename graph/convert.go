@@ -7,6 +7,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/softacs/softacs/graph/model"
+	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/devices"
@@ -246,10 +247,7 @@ func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {
 		create.PackageID = &id
 	}
 	if list := in.Values.Value(); list != nil {
-		create.Values = make([]models.Value, len(list))
-		for i, v := range list {
-			create.Values[i] = models.Value{Name: v.Path, Value: v.Value, Type: v.Type}
-		}
+		create.Values = values(list)
 	}
 	return create
 }
@@ -278,6 +276,59 @@ func resultOf(r *models.DiagnosticResult) types.DiagnosticResult {
 		return r.Registration
 	}
 	return r.Loopback
+}
+
+func values(list []*model.ParameterValueInput) []models.Value {
+	all := make([]models.Value, len(list))
+	for i, v := range list {
+		all[i] = models.Value{Name: v.Path, Value: v.Value, Type: v.Type}
+	}
+	return all
+}
+
+// parameterValues are a config task's values as the caller may see them: personal data belongs to devices of any region.
+func (s *server) parameterValues(ctx context.Context, t *models.ConfigTask) []*model.ParameterValue {
+	all := make([]*model.ParameterValue, len(t.Shown.V))
+	for i, v := range t.Shown.V {
+		if s.IsPersonal != nil && s.IsPersonal(v.Name) {
+			if !models.ActorFrom(ctx).Scope(models.PIIRead).All {
+				v.Value = masked(v.Value)
+			} else {
+				requestFrom(ctx).disclosures.add(models.Subject{Kind: models.KindConfigTask, ID: t.ID}, "values")
+			}
+		}
+		all[i] = &model.ParameterValue{Path: v.Name, Value: v.Value, Type: v.Type}
+	}
+	return all
+}
+
+// shownFilter is a filter as it may be kept: an account by its id, not by its number.
+func shownFilter(f devices.Filter) map[string]any {
+	shown := map[string]any{}
+	put := func(name string, given bool, value any) {
+		if given {
+			shown[name] = value
+		}
+	}
+	put("clientTypes", len(f.ClientTypes) > 0, f.ClientTypes)
+	put("models", len(f.Models) > 0, f.Models)
+	put("softwareVersions", len(f.SoftwareVersions) > 0, f.SoftwareVersions)
+	put("tagsAll", len(f.TagsAll) > 0, f.TagsAll)
+	put("tagsAny", len(f.TagsAny) > 0, f.TagsAny)
+	put("reachability", len(f.Reachability) > 0, f.Reachability)
+	put("regions", len(f.Regions) > 0, f.Regions)
+	put("text", f.Text != "", f.Text)
+	if f.BoundTo != nil {
+		shown["boundTo"] = map[string]any{"id": models.Subject{Kind: models.KindAccount, ID: *f.BoundTo}.GlobalID()}
+	}
+	if len(f.IDs) > 0 {
+		ids := make([]string, len(f.IDs))
+		for i, id := range f.IDs {
+			ids[i] = models.Subject{Kind: models.KindDevice, ID: id}.GlobalID()
+		}
+		shown["ids"] = ids
+	}
+	return shown
 }
 
 func packageInput(in model.StartPackageUploadInput) packages.StartInput {

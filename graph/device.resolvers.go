@@ -113,6 +113,25 @@ func (r *deviceResolver) TraceUntil(ctx context.Context, obj *models.Device) (*m
 	return &obj.TraceUntil, nil
 }
 
+func (r *deviceResolver) Registrations(ctx context.Context, obj *models.Device) ([]*models.LineRegistration, error) {
+	return requestFrom(ctx).linesOf(ctx, obj.ID)
+}
+
+func (r *lineRegistrationResolver) Number(ctx context.Context, obj *models.LineRegistration) (*string, error) {
+	a, err := requestFrom(ctx).accounts.get(ctx, obj.AccountID)
+	if err != nil || a == nil {
+		return nil, err
+	}
+	return optional(a.Msisdn.E164()), nil
+}
+
+func (r *lineRegistrationResolver) SipStatus(ctx context.Context, obj *models.LineRegistration) (*int, error) {
+	if obj.SipStatus == 0 {
+		return nil, nil
+	}
+	return &obj.SipStatus, nil
+}
+
 func (r *mutationResolver) RegisterDevice(ctx context.Context, input model.RegisterDeviceInput) (*model.DevicePayload, error) {
 	done, err := r.Devices.Register(ctx, registerInput(input))
 	refused, err := refusal(err)
@@ -123,6 +142,18 @@ func (r *mutationResolver) RegisterDevice(ctx context.Context, input model.Regis
 	return &model.DevicePayload{
 		Device: d, AcsUsername: optional(done.AcsUsername), AcsPassword: optional(done.AcsPassword.Reveal()), Replayed: done.Replayed,
 	}, err
+}
+
+func (r *mutationResolver) RedeliverConfiguration(ctx context.Context, input model.RedeliverInput) (*model.DevicePayload, error) {
+	id, replayed, err := r.server.Configuration.Redeliver(ctx, configuration.RedeliverInput{
+		IdempotencyKey: input.IdempotencyKey, Device: deviceRef(input.Device), Wake: input.Wake,
+	})
+	refused, err := refusal(err)
+	if err != nil || refused != nil {
+		return &model.DevicePayload{UserErrors: refused}, err
+	}
+	d, err := r.Devices.ByRef(ctx, devices.Ref{ID: id})
+	return &model.DevicePayload{Device: d, Replayed: replayed}, err
 }
 
 func (r *queryResolver) Device(ctx context.Context, ref model.DeviceRef) (*models.Device, error) {
@@ -146,4 +177,11 @@ func (r *queryResolver) Devices(ctx context.Context, filter *model.DeviceFilter,
 
 func (r *resolver) Device() generated.DeviceResolver { return &deviceResolver{r} }
 
-type deviceResolver struct{ *resolver }
+func (r *resolver) LineRegistration() generated.LineRegistrationResolver {
+	return &lineRegistrationResolver{r}
+}
+
+type (
+	deviceResolver           struct{ *resolver }
+	lineRegistrationResolver struct{ *resolver }
+)

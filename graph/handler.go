@@ -20,6 +20,7 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
@@ -47,6 +48,7 @@ type Config struct {
 	Accounts      *accounts.Room
 	Bindings      *bindings.Room
 	Configuration *configuration.Room
+	ConfigTasks   *configtasks.Room
 	Desk          *desk.Room
 	Devices       *devices.Room
 	Diagnostics   *diagnostics.Room

@@ -23,6 +23,8 @@ func (r *request) familyOf(kind models.Kind) *family {
 		return &f.diagnostics
 	case models.KindPackage:
 		return &f.packages
+	case models.KindConfigTask:
+		return &f.configTasks
 	case models.KindSms:
 		return &f.messages
 	case models.KindOperator:
@@ -42,7 +44,7 @@ func (r *request) familyOf(kind models.Kind) *family {
 // nodeNeeds is @need of the types that a Node may be, for values whose type the document does not name. A test holds it against the schema.
 var nodeNeeds = map[models.Kind]models.Permission{
 	models.KindAccount: models.AccountRead, models.KindSms: models.AccountRead,
-	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead, models.KindDiagnostic: models.DiagRun,
+	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead, models.KindDiagnostic: models.DiagRun, models.KindConfigTask: models.DeviceRead,
 	models.KindPackage: models.UpgradeRead, models.KindOperator: models.OperatorAdmin, models.KindAPIClient: models.OperatorAdmin, models.KindRole: models.OperatorAdmin,
 	models.KindAuditEntry: models.AuditRead,
 	models.KindWebhook:    models.WebhookAdmin,
@@ -71,6 +73,8 @@ func node(ctx context.Context, s models.Subject) (types.Node, error) {
 		return found(r.diagnostics.get(ctx, s.ID))
 	case models.KindPackage:
 		return found(r.packages.get(ctx, s.ID))
+	case models.KindConfigTask:
+		return found(r.configTasks.get(ctx, s.ID))
 	case models.KindSms:
 		return found(r.messages.get(ctx, s.ID))
 	case models.KindOperator:

@@ -45,6 +45,8 @@ func owner(row any) (subject models.Subject, region string) {
 		return models.Subject{Kind: models.KindAccount, ID: row.ID}, row.Region
 	case *models.SmsMessage:
 		return models.Subject{Kind: models.KindSms, ID: row.ID}, row.Region
+	case *models.LineRegistration:
+		return models.Subject{Kind: models.KindDevice, ID: row.DeviceID}, row.Region
 	case *models.Device:
 		return models.Subject{Kind: models.KindDevice, ID: row.ID}, row.Region
 	}

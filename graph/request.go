@@ -7,6 +7,7 @@ import (
 
 	"github.com/softacs/softacs/graph/model"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/passwords"
@@ -21,7 +22,7 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, diagnostics, packages, messages, operators, clients, roles, audited, webhooks, sessions family }
+	families struct{ accounts, devices, bindings, tasks, diagnostics, packages, configTasks, messages, operators, clients, roles, audited, webhooks, sessions family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
@@ -30,6 +31,9 @@ type request struct {
 	diagnostics    *loader[*models.Diagnostic]
 	sessions       *loader[[]*models.CwmpMessage]
 	packages       *loader[*models.Package]
+	configTasks    *loader[*models.ConfigTask]
+	progress       *loader[configtasks.Progress]
+	lines          *loader[[]*models.LineRegistration]
 	messages       *loader[*models.SmsMessage]
 	operators      *loader[*models.Operator]
 	clients        *loader[*models.APIClient]
@@ -72,6 +76,9 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.tasks = newLoader(&f.tasks, s.Tasks.ByIDs)
 	r.diagnostics = newLoader(&f.diagnostics, s.Diagnostics.ByIDs)
 	r.sessions = newLoader(&f.sessions, s.Traces.Messages)
+	r.configTasks = newLoader(&f.configTasks, s.ConfigTasks.ByIDs)
+	r.progress = newLoader(&f.configTasks, s.ConfigTasks.Progress)
+	r.lines = newLoader(&f.devices, s.Devices.Lines)
 	r.packages = newLoader(&f.packages, s.Packages.ByIDs)
 	r.messages = newLoader(&f.messages, s.Sms.ByIDs)
 	r.operators = newLoader(&f.operators, s.Operators.OperatorsByID)
@@ -93,6 +100,15 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 		return found, err
 	})
 	return r
+}
+
+// linesOf expects that the numbers of the lines will be asked for.
+func (r *request) linesOf(ctx context.Context, device models.ID) ([]*models.LineRegistration, error) {
+	lines, err := r.lines.get(ctx, device)
+	for _, line := range lines {
+		r.families.accounts.expect(line.AccountID)
+	}
+	return lines, err
 }
 
 // bindingsOfAccounts is the loader of first pages of bindings.

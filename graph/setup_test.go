@@ -15,6 +15,7 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
+	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
@@ -68,12 +69,15 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	quick := passwords.Defaults()
 	quick.Iterations = 10_000
 	keeper := passwords.New(s, clock, quick)
-	configured, err := configuration.New(s, profile())
+	people := operators.New(s, clock, operators.Config{Memory: 64, Passes: 1})
+	keepers, err := packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := operators.New(s, clock, operators.Config{Memory: 64, Passes: 1})
-	keepers, err := packages.New(s, clock, packages.Config{Dir: t.TempDir(), MaxBytes: 1 << 20, Origin: func() string { return "https://acs.example.net" }})
+	work := tasks.New(s, clock, tasks.Config{Packages: keepers})
+	settings := profile()
+	settings.Tasks = work
+	configured, err := configuration.New(s, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +87,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
 		Bindings:      bindings.New(s),
 		Configuration: configured,
+		ConfigTasks:   configtasks.New(s, clock, room, work, configured),
 		Devices:       room,
 		Desk: desk.New(s, clock, room, h.log, desk.Config{
 			Plan: models.NumberPlan{Country: "86", Area: "21"}, MinVersion: map[models.ClientType]string{models.PC: "1.5"},
@@ -94,7 +99,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		Sms:         sms.New(s, clock, nil),
 		Statistics:  statistics.New(s, clock, statistics.Config{}),
 		Traces:      traces.New(s),
-		Tasks:       tasks.New(s, clock, tasks.Config{Packages: keepers}),
+		Tasks:       work,
 		Webhooks:    webhooks.New(s, clock, h.log, people, outbound.New(outbound.Config{Lab: lab}), webhooks.Config{Lab: lab}),
 		Events:      h.log,
 		Clock:       clock,

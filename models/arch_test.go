@@ -19,11 +19,12 @@ var layers = [][]string{
 	{"models/store"},
 	{"models/events"},
 	{"models/devices", "models/sms", "models/packages", "models/operators"},
-	{"models/tasks", "models/configuration", "models/webhooks", "models/traces"},
+	{"models/tasks"},
+	{"models/configuration", "models/webhooks", "models/traces"}, // above tasks, some of which mirror its versions
 	{"models/passwords", "models/bindings", "models/diagnostics", "models/statistics"},
 	{"models/accounts"},
 	{"models/desk"},
-	{"models/clients"},
+	{"models/clients", "models/configtasks"},
 }
 
 // allowed says for every other package, by its folder, which packages of this module it may import; "models/…" means models and its rooms

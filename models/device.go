@@ -156,6 +156,40 @@ type DevicePresence struct {
 	ExpiresAt Time
 	// DeferredTo is the end of the newest outage of the platform that ExpiresAt already makes up for.
 	DeferredTo Time
+	// LineAt is when the device last told the status of its line.
+	LineAt Time
+}
+
+// LineStatus is the state of a SIP line (TR-104 Line.Status).
+type LineStatus string
+
+// The line statuses of the schema.
+const (
+	LineUp            LineStatus = "UP"
+	LineInitializing  LineStatus = "INITIALIZING"
+	LineRegistering   LineStatus = "REGISTERING"
+	LineUnregistering LineStatus = "UNREGISTERING"
+	LineError         LineStatus = "ERROR"
+	LineTesting       LineStatus = "TESTING"
+	LineQuiescent     LineStatus = "QUIESCENT"
+	LineDisabled      LineStatus = "DISABLED"
+	LineUnknown       LineStatus = "UNKNOWN"
+)
+
+// LineRegistration is what a device last told of a line and of its last SIP registration (resolutions 54).
+type LineRegistration struct {
+	DeviceID  ID  `gorm:"primaryKey"`
+	LineIndex int `gorm:"primaryKey;autoIncrement:false"`
+	Status    LineStatus
+	Since     Time
+	// SipStatus, Reason and AnsweredAt are the last answer to a REGISTER; 0 for none.
+	SipStatus  int
+	Reason     string
+	AnsweredAt Time
+	ReportedAt Time
+	// AccountID and Region are the device's, when the line is read for the north.
+	AccountID ID     `gorm:"-"`
+	Region    string `gorm:"-"`
 }
 
 // ReachabilityChange is one line of a device's presence history (i4.md B.6).

@@ -26,7 +26,8 @@ const (
 	KindWebhookDelivery Kind = "WebhookDelivery"
 	KindDiagnostic      Kind = "Diagnostic"
 	// KindSession is a recorded session; it is no node, because it is read through its device only.
-	KindSession Kind = "CwmpSession"
+	KindSession    Kind = "CwmpSession"
+	KindConfigTask Kind = "ConfigTask"
 	// KindPlatform is the platform itself, the subject of alarms that are about no single device or account (resolutions 40).
 	KindPlatform Kind = "Platform"
 )

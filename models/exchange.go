@@ -1,5 +1,7 @@
 package models
 
+import "strings"
+
 // The nouns of a session with a soft client. Names are logical (`sip.outboundProxy`, event `GETPWD`, result `AUTH_FAILED`); only acs/i4 knows
 // paths, numbers and texts. A raw path (a name that starts with an upper-case letter) passes as it is.
 
@@ -130,6 +132,31 @@ type Request struct {
 	Without []string
 	// Version > 0: the ParameterKey becomes that of this configuration version; 0: the reported one is repeated (i4.md 0.2-7).
 	Version int64
+	// Moved are objects that the device has under other numbers.
+	Moved []Moved
+}
+
+// Moved is an object with an instance number: From is how the platform names it, To how the device does. Both end with a dot.
+type Moved struct{ From, To string }
+
+// MovePath writes a path as the device names it; outer objects stand before inner ones in moved.
+func MovePath(moved []Moved, path string) string {
+	for i := len(moved) - 1; i >= 0; i-- {
+		if rest, inside := strings.CutPrefix(path, moved[i].From); inside {
+			return moved[i].To + rest
+		}
+	}
+	return path
+}
+
+// UnmovePath is the way back.
+func UnmovePath(moved []Moved, path string) string {
+	for i := len(moved) - 1; i >= 0; i-- {
+		if rest, inside := strings.CutPrefix(path, moved[i].To); inside {
+			return moved[i].From + rest
+		}
+	}
+	return path
 }
 
 // Reply is a device's answer to a Request: exactly one of a result and a Fault.

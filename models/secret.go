@@ -34,7 +34,7 @@ func (Sealed) MarshalText() ([]byte, error) { return []byte("[sealed]"), nil }
 
 // SealedNouns are the nouns with a field of type Sealed. The primary key of each is one ID: it is the row that a value is bound to.
 var SealedNouns = []any{
-	Account{}, Configuration{}, Credential{}, DeedSecret{}, Device{}, MobileIdentity{}, PasswordChange{}, RootKey{}, SmsMessage{}, Task{},
+	Account{}, ConfigTask{}, Configuration{}, Credential{}, DeedSecret{}, Device{}, MobileIdentity{}, PasswordChange{}, RootKey{}, SmsMessage{}, Task{},
 	Webhook{},
 }
 

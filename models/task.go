@@ -38,9 +38,10 @@ const (
 // TaskTransitions is the state table of a task; a state without a row is final.
 var TaskTransitions = map[TaskState][]TaskState{
 	// A device may tell of a download whose answer was lost, or run its version by then.
-	TaskPending:      {TaskSent, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired, TaskCancelled},
-	TaskSent:         {TaskPending, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired},
-	TaskAcknowledged: {TaskPending, TaskSucceeded, TaskFailed, TaskExpired},
+	TaskPending: {TaskSent, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired, TaskCancelled},
+	// A mirror is cancelled when its version did not arrive and a later one is desired.
+	TaskSent:         {TaskPending, TaskAcknowledged, TaskSucceeded, TaskFailed, TaskExpired, TaskCancelled},
+	TaskAcknowledged: {TaskPending, TaskSucceeded, TaskFailed, TaskExpired, TaskCancelled},
 }
 
 // Task is work that waits for a device's session.
@@ -67,9 +68,21 @@ type Task struct {
 	CreatedByKind ActorKind
 	CreatedByID   ID
 	CreatedByName string
+	// ConfigVersion > 0: the task mirrors what becomes of that version of the device's configuration and is never sent itself (resolutions 56).
+	// ConfigTaskID is the ConfigTask that issued it.
+	ConfigVersion int64
+	ConfigTaskID  ID
 
 	// Steps are the requests of the session that has the task, the first is out or next; in memory only.
 	Steps []Request `gorm:"-"`
+}
+
+// UnsupportedMethod is an RPC that a firmware answered 9000 to (i4.md A.9).
+type UnsupportedMethod struct {
+	ProductClass    string `gorm:"primaryKey"`
+	SoftwareVersion string `gorm:"primaryKey"`
+	Method          Method `gorm:"primaryKey"`
+	LearnedAt       Time
 }
 
 // TaskRequest is the argument of a task; which fields belong to which kind is resolutions 52.
@@ -84,12 +97,4 @@ type TaskRequest struct {
 	PackageID    ID          `json:"packageId,omitzero"`
 	Mode         UpgradeMode `json:"mode,omitempty"`
 	DelaySeconds int         `json:"delaySeconds,omitempty"`
-}
-
-// UnsupportedMethod is a method that a firmware answered 9000 for.
-type UnsupportedMethod struct {
-	ProductClass    string `gorm:"primaryKey"`
-	SoftwareVersion string `gorm:"primaryKey"`
-	Method          Method `gorm:"primaryKey"`
-	LearnedAt       Time
 }

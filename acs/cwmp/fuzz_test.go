@@ -49,6 +49,7 @@ func seed(f *testing.F) {
 		fmt.Sprintf(soap, `<c:DeleteObjectResponse><Status>1</Status></c:DeleteObjectResponse>`),
 		fmt.Sprintf(soap, `<c:ScheduleInform><DelaySeconds>60</DelaySeconds><CommandKey>k</CommandKey></c:ScheduleInform>`),
 		fmt.Sprintf(soap, `<c:Inform><ParameterList><P><Value>secret</Value><Name>a.Password</Name></P><!-- secret --><URL>u?secret</URL></ParameterList></c:Inform>`),
+		fmt.Sprintf(soap, `<c:AddObjectResponse><InstanceNumber> 2 </InstanceNumber><Status>0</Status></c:AddObjectResponse>`),
 		fmt.Sprintf(soap, `<c:Reboot><CommandKey>k</CommandKey></c:Reboot>`),
 		fmt.Sprintf(soap, `<c:Inform><Event><EventStruct/></Event><CurrentTime>2012-01-10T01:25:00.5+0800</CurrentTime></c:Inform>`),
 		fmt.Sprintf(soap, `<e:Fault><faultcode>e:Server</faultcode><faultstring>x</faultstring></e:Fault>`),

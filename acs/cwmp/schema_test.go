@@ -196,6 +196,8 @@ func everything() []cwmp.Message {
 		&cwmp.GetParameterValuesResponse{Parameters: values},
 		&cwmp.GetParameterNames{ParameterPath: "Device.", NextLevel: true},
 		&cwmp.GetParameterNamesResponse{Parameters: []cwmp.ParameterInfo{{Name: "Device.A."}, {Name: "Device.B", Writable: true}}},
+		&cwmp.AddObject{ObjectName: "Device.A.", ParameterKey: "cfg-000000042"},
+		&cwmp.AddObjectResponse{InstanceNumber: 2, Status: 1},
 		&cwmp.Reboot{CommandKey: "k"},
 		&cwmp.RebootResponse{},
 		&cwmp.GetParameterAttributes{Names: []string{"Device.A", "Device.X."}},

@@ -21,7 +21,7 @@ var entryKeys = map[string][]string{
 	"events":      {"code", "aliases", "level", "types", "commandKey", "enabled"},
 	"clientTypes": {"productClasses", "heartbeat"},
 	"results":     {"status", "text"},
-	"parameters":  {"path", "type", "write", "secret", "optional", "switch", "service"},
+	"parameters":  {"path", "type", "write", "secret", "optional", "switch", "service", "locallyModifiable"},
 	"services":    {"object", "on", "off"},
 	"profiles":    {"reports", "objects", "parameters"},
 }
@@ -335,6 +335,7 @@ func (f *file) buildParameters(p *Profile) error {
 			Optional *bool  `yaml:"optional"`
 			Switch   bool   `yaml:"switch"`
 			Service  string `yaml:"service"`
+			Local    bool   `yaml:"locallyModifiable"`
 		}
 		if err := value.Decode(&row); err != nil {
 			return err
@@ -344,7 +345,7 @@ func (f *file) buildParameters(p *Profile) error {
 			return fmt.Errorf("parameters.%s: %w", key.Value, err)
 		}
 		parameter := Parameter{Name: key.Value, Path: f.expand(row.Path), Type: form.xsd, Writable: row.Write, Secret: row.Secret,
-			Optional: row.Optional == nil || *row.Optional, Switch: row.Switch, form: form}
+			Optional: row.Optional == nil || *row.Optional, Switch: row.Switch, Local: row.Local, form: form}
 		if _, raw := p.Path(parameter.Path); !raw || len(parameter.Path) > 256 {
 			return fmt.Errorf("parameters.%s.path must begin with an upper-case letter and have at most 256 characters", key.Value)
 		}

@@ -25,6 +25,8 @@ type Parameter struct {
 	Service, Leaf string
 	// Switch: it stands behind all other parameters of a SetParameterValues (i4.md B.10).
 	Switch bool
+	// Local: the user may change it on the client; a difference there is no drift (locallyModifiable, i4.md B.10).
+	Local bool
 
 	form form
 }

@@ -76,6 +76,20 @@ func (p *Profile) Reply(m cwmp.Message) (models.Reply, error) {
 	return models.Reply{}, fmt.Errorf("%s is no answer", m.Method())
 }
 
+// Restore names the parameters of an answer as the platform does, where the device has their objects under other numbers.
+func Restore(m cwmp.Message, moved []models.Moved) {
+	switch m := m.(type) {
+	case *cwmp.GetParameterValuesResponse:
+		for i := range m.Parameters {
+			m.Parameters[i].Name = models.UnmovePath(moved, m.Parameters[i].Name)
+		}
+	case *cwmp.Fault:
+		for i := range m.Parameters {
+			m.Parameters[i].Name = models.UnmovePath(moved, m.Parameters[i].Name)
+		}
+	}
+}
+
 func (p *Profile) fault(m *cwmp.Fault) *models.Fault {
 	fault := &models.Fault{Code: m.Code, Message: m.String}
 	for _, f := range m.Parameters {

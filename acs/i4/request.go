@@ -36,7 +36,7 @@ func (p *Profile) Requests(r *models.Request, reportedKey string, now time.Time)
 			if !ok || !inXML(path) {
 				return nil, fmt.Errorf("get values: no path for %q", name)
 			}
-			m.Names = append(m.Names, path)
+			m.Names = append(m.Names, models.MovePath(r.Moved, path))
 		}
 		if len(m.Names) == 0 {
 			return nil, fmt.Errorf("get values: no names")
@@ -156,6 +156,7 @@ func (p *Profile) setValues(r *models.Request, reportedKey string, now time.Time
 	var parts []cwmp.Message
 	part, size := &cwmp.SetParameterValues{ParameterKey: reportedKey}, 0
 	for _, v := range list {
+		v.Name = models.MovePath(r.Moved, v.Name)
 		length := valueOverhead + len(v.Name) + escapedLen(v.Value)
 		if len(part.Parameters) == maxValues || size > 0 && size+length > maxValueBytes {
 			parts = append(parts, part)

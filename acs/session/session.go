@@ -68,6 +68,7 @@ type Session struct {
 	trips    int
 	requests int // of ours, for their IDs
 	method   models.Method
+	moved    []models.Moved // objects of the current Request
 	parts    []cwmp.Message // of the current Request, the first is with the client
 	status   int            // highest Status of the parts answered so far
 	pending  *cwmp.Envelope
@@ -214,6 +215,7 @@ func (s *Session) take(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope, e
 	if e.ID != s.pending.ID {
 		s.warnings = append(s.warnings, IDDiffers)
 	}
+	i4.Restore(e.Body, s.moved)
 	reply, err := s.profile.Reply(e.Body)
 	if err != nil {
 		return nil, err
@@ -249,7 +251,7 @@ func (s *Session) ask(ctx context.Context) (*cwmp.Envelope, error) {
 		}
 		parts, err := s.profile.Requests(r, s.key, s.config.Clock.Now().Std())
 		if err == nil {
-			s.method, s.parts, s.status = r.Method, parts, 0
+			s.method, s.moved, s.parts, s.status = r.Method, r.Moved, parts, 0
 			return s.send(), nil
 		}
 		// It would fail in every session, so the Visit has to hear of it.

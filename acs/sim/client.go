@@ -41,8 +41,10 @@ type Config struct {
 	// Username and ACSPassword are the management credentials of a registered device.
 	Username    string
 	ACSPassword models.Secret
-	Basic       bool   // use HTTP Basic instead of waiting for a challenge
-	Digest      string // MD5 or SHA-256: the algorithm to prefer; empty: the first that is offered
+	// Missing are objects with an instance number that the client does not have until it is asked to add them.
+	Missing []string
+	Basic   bool   // use HTTP Basic instead of waiting for a challenge
+	Digest  string // MD5 or SHA-256: the algorithm to prefer; empty: the first that is offered
 	// Version is the namespace, 1.2 by default; SupportedVersions the header of a 1.4 client, SessionTimeout that header.
 	Version           *cwmp.Version
 	SupportedVersions []string
@@ -207,6 +209,7 @@ func (c *Client) Inform(ctx context.Context, names ...models.EventName) (Outcome
 		for _, name := range []string{"softClient.loginSessionId", "softClient.onlineStatus", "softClient.localIPAddress", "ui.userName", "line.status"} {
 			a.parameters = append(a.parameters, c.held(name))
 		}
+		a.parameters = append(a.parameters, c.lastRegister()...)
 		if c.Get("ui.imsi") != "" { // a changed SIM card is to be seen (i4.md B.3)
 			a.parameters = append(a.parameters, c.held("ui.imsi"))
 		}
@@ -265,6 +268,13 @@ func (c *Client) Set(nameOrPath, value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.store.set(nameOrPath, value)
+}
+
+// Remove takes an object away from the client, as its user or another platform would.
+func (c *Client) Remove(object string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store.remove(object)
 }
 
 // SetFaults makes the client misbehave until it is called again.

@@ -17,6 +17,8 @@ type Faults struct {
 	Status int
 	// Answers replaces values in GetParameterValuesResponse: logical name or path → value.
 	Answers map[string]string
+	// Instance is the number of what the next AddObject makes, instead of the lowest free one.
+	Instance int
 	// EmptyProofs is how many times AU.Proof is answered empty before it is ready.
 	EmptyProofs int
 	// WrongProof sends a proof of another password, WrongNonce another ClientNonce than that of the Inform; KeepNonce sends the last one again.

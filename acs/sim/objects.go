@@ -1,7 +1,9 @@
 package sim
 
 import (
-	"strconv"
+	"fmt"
+	"maps"
+	"regexp"
 	"strings"
 
 	"github.com/softacs/softacs/acs/cwmp"
@@ -12,6 +14,8 @@ import (
 var rpcMethods = []string{"GetRPCMethods", "SetParameterValues", "GetParameterValues", "GetParameterNames", "SetParameterAttributes",
 	"GetParameterAttributes", "AddObject", "DeleteObject", "Reboot", "FactoryReset", "ScheduleInform", "Download"}
 
+var instance = regexp.MustCompile(`\.\d+\.`)
+
 // handleObject answers what concerns attributes, objects and the device as a whole.
 func (d *dialogue) handleObject(request cwmp.Message) (cwmp.Message, *cwmp.Fault) {
 	switch m := request.(type) {
@@ -20,7 +24,7 @@ func (d *dialogue) handleObject(request cwmp.Message) (cwmp.Message, *cwmp.Fault
 	case *cwmp.SetParameterAttributes:
 		return d.store.setAttributes(m)
 	case *cwmp.AddObject:
-		return d.store.addObject(m)
+		return d.store.add(m, d.faults.Instance)
 	case *cwmp.DeleteObject:
 		return d.store.deleteObject(m)
 	case *cwmp.FactoryReset:
@@ -71,43 +75,38 @@ func (s *store) setAttributes(m *cwmp.SetParameterAttributes) (cwmp.Message, *cw
 	return &cwmp.SetParameterAttributesResponse{}, nil
 }
 
-// addObject makes an instance like the first one, with empty values.
-func (s *store) addObject(m *cwmp.AddObject) (cwmp.Message, *cwmp.Fault) {
-	instances := map[int]bool{}
-	like := map[string]*row{} // what is below the first instance
-	for _, path := range s.below(m.ObjectName) {
-		number, leaf, _ := strings.Cut(path[len(m.ObjectName):], ".")
-		n, err := strconv.Atoi(number)
-		if err != nil || !strings.HasSuffix(m.ObjectName, ".") {
-			return nil, fault(invalidName)
-		}
-		instances[n] = true
-		if n == 1 {
-			like[leaf] = s.rows[path]
+// remove takes away everything below an object.
+func (s *store) remove(object string) {
+	maps.DeleteFunc(s.rows, func(path string, _ *row) bool { return strings.HasPrefix(path, object) })
+}
+
+// add makes an instance of an object of the data model (TR-069 A.3.2.6); number 0 is the lowest free one.
+func (s *store) add(m *cwmp.AddObject, number int) (cwmp.Message, *cwmp.Fault) {
+	if !strings.HasSuffix(m.ObjectName, ".") {
+		return nil, fault(invalidArguments)
+	}
+	taken := func() bool { return len(s.below(fmt.Sprintf("%s%d.", m.ObjectName, number))) > 0 }
+	for number == 0 || taken() {
+		number++
+	}
+	model, added := instance.ReplaceAllString(m.ObjectName, ".1.")+"1.", false
+	for path, r := range s.model {
+		if leaf, inside := strings.CutPrefix(path, model); inside {
+			s.rows[fmt.Sprintf("%s%d.%s", m.ObjectName, number, leaf)], added = &r, true
 		}
 	}
-	if len(like) == 0 {
+	if !added {
 		return nil, fault(invalidName)
 	}
-	next := 1
-	for instances[next] {
-		next++
-	}
-	for leaf, r := range like {
-		s.rows[m.ObjectName+strconv.Itoa(next)+"."+leaf] = &row{xsd: r.xsd, writable: r.writable, secret: r.secret, check: r.check}
-	}
 	s.set("managementServer.parameterKey", m.ParameterKey)
-	return &cwmp.AddObjectResponse{InstanceNumber: next}, nil
+	return &cwmp.AddObjectResponse{InstanceNumber: number}, nil
 }
 
 func (s *store) deleteObject(m *cwmp.DeleteObject) (cwmp.Message, *cwmp.Fault) {
-	paths := s.below(m.ObjectName)
-	if len(paths) == 0 || !strings.HasSuffix(m.ObjectName, ".") {
+	if len(s.below(m.ObjectName)) == 0 || !strings.HasSuffix(m.ObjectName, ".") {
 		return nil, fault(invalidName)
 	}
-	for _, path := range paths {
-		delete(s.rows, path)
-	}
+	s.remove(m.ObjectName)
 	s.set("managementServer.parameterKey", m.ParameterKey)
 	return &cwmp.DeleteObjectResponse{}, nil
 }

@@ -34,6 +34,8 @@ func fault(code int) *cwmp.Fault { return &cwmp.Fault{Code: code, String: faultT
 type store struct {
 	profile *i4.Profile
 	rows    map[string]*row
+	// model is the data model: every row that there can be, with each instance as number 1.
+	model map[string]row
 }
 
 type row struct {
@@ -48,7 +50,7 @@ var computed = []string{"auth.proof", "auth.newSalt", "auth.newIterations", "aut
 	"ui.newPassword"}
 
 func newStore(c Config) *store {
-	s := &store{profile: c.Profile, rows: map[string]*row{}}
+	s := &store{profile: c.Profile, rows: map[string]*row{}, model: map[string]row{}}
 	for _, p := range c.Profile.Catalogue() {
 		if c.Type == models.Generic && !standardPath(p.Path) && !ofTest(p.Name, p.Path) || strings.HasSuffix(p.Path, ".") || strings.Contains(p.Path, "{i}") {
 			continue
@@ -60,6 +62,7 @@ func newStore(c Config) *store {
 		case "xsd:dateTime":
 			s.rows[p.Path].value = "0001-01-01T00:00:00Z"
 		}
+		s.model[p.Path] = *s.rows[p.Path]
 	}
 	for name, value := range map[string]string{
 		"rootDataModelVersion":    "2.2",
@@ -89,6 +92,9 @@ func newStore(c Config) *store {
 		} {
 			s.set(name, value)
 		}
+	}
+	for _, object := range c.Missing {
+		s.remove(object)
 	}
 	return s
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/clients"
+	"github.com/softacs/softacs/models/configtasks"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
@@ -53,6 +54,7 @@ type app struct {
 	packages    *packages.Room
 	passwords   *passwords.Room
 	statistics  *statistics.Room
+	configTasks *configtasks.Room
 	clients     *clients.Room
 	webhooks    *webhooks.Room
 	acs         *server.Server
@@ -153,7 +155,8 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		Denied: deniedPaths(profile), IsSecret: profile.IsSecret, Packages: a.packages, Spread: seconds(c.I4.Upgrade.Spread),
 	})
 	a.traces = traces.New(s)
-	configurationRoom, err := configuration.New(s, configurationConfig(c, profile))
+	layers := configurationConfig(c, profile, a.tasks)
+	configurationRoom, err := configuration.New(s, layers)
 	if err != nil {
 		return nil, err
 	}
@@ -165,12 +168,13 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	accountConfig := accountsConfig(c)
 	accountConfig.SMSAvailable = a.sms.Available
 	accountRoom := accounts.New(s, a.passwords, configurationRoom, accountConfig)
+	a.configTasks = configtasks.New(s, a.clock, a.devices, a.tasks, configurationRoom)
 	a.statistics = statistics.New(s, a.clock, statisticsConfig(c))
 	if err := a.statistics.FixZone(ctx); err != nil {
 		return nil, err
 	}
 	a.webhooks = newWebhooks(c, s, a.clock, a.log, operatorRoom)
-	diagnosticConfig, err := diagnosticsConfig(c, profile)
+	diagnosticConfig, err := diagnosticsConfig(c, layers)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +199,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom,
-		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Traces: a.traces, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Traces: a.traces, ConfigTasks: a.configTasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -228,7 +232,7 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 func (a *app) runLoops(ctx context.Context) {
 	ctx = models.WithActor(context.WithoutCancel(ctx), models.System("softacs"))
 	jobs, endJobs := context.WithCancel(ctx)
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.diagnostics.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean} {
+	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.diagnostics.Run, a.configTasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean} {
 		a.background.Go(func() { loop(jobs) })
 	}
 	sessions, endSessions := context.WithCancel(ctx)

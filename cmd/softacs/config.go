@@ -190,7 +190,12 @@ func (c *Config) complete() error {
 		return err
 	}
 	if err := c.checkWebhooks(); err != nil {
+		return err
+	}
 	if err := c.checkDiagnostics(); err != nil {
+		return err
+	}
+	if err := c.checkDrift(); err != nil {
 		return err
 	}
 	return c.checkSMS()

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/softacs/softacs/acs/i4"
+	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/diagnostics"
 )
 
@@ -30,14 +30,14 @@ var targetNames = []string{
 	"dns.server1", "dns.server2", "voice.stunServer", "managementServer.stunServerAddress",
 }
 
-func diagnosticsConfig(c Config, p *i4.Profile) (diagnostics.Config, error) {
+// diagnosticsConfig takes the default targets from the layers of what is configured.
+func diagnosticsConfig(c Config, layers configuration.Config) (diagnostics.Config, error) {
 	targets, err := diagnostics.ParseTargets(c.I4.Diag.Targets)
 	if err != nil {
 		return diagnostics.Config{}, err
 	}
 	if len(c.I4.Diag.Targets) == 0 {
 		targets.Names = targetNames
-		layers := configurationConfig(c, p)
 		for _, name := range targetNames {
 			for _, defaults := range layers.Defaults {
 				targets.Add(defaults[name])

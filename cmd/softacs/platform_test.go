@@ -218,6 +218,8 @@ func (p *platform) mutate(name, selection string, input object) object {
 	p.t.Helper()
 	inputType := strings.ToUpper(name[:1]) + name[1:] + "Input"
 	switch name {
+	case "redeliverConfiguration":
+		inputType = "RedeliverInput"
 	case "activateAccount", "resumeAccount", "terminateAccount", "unlockAccount", "endLogins":
 		inputType = "AccountActionInput"
 	case "rotateApiClientSecret":

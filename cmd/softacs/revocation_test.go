@@ -284,9 +284,10 @@ func (p *platform) gone(id string, client *sim.Client) {
 	}
 }
 
-// drop loses the first request that contains text, before it reaches the platform.
+// drop loses the first request that contains text, after skip others that do, before it reaches the platform.
 type drop struct {
 	text string
+	skip int
 	done atomic.Bool
 	next http.Transport
 }
@@ -299,7 +300,9 @@ func (d *drop) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.Contains(string(body), d.text) && d.done.CompareAndSwap(false, true) {
+	if strings.Contains(string(body), d.text) && d.skip > 0 {
+		d.skip--
+	} else if strings.Contains(string(body), d.text) && d.done.CompareAndSwap(false, true) {
 		return nil, errLost
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(body)))

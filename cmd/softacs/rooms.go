@@ -19,6 +19,7 @@ import (
 	"github.com/softacs/softacs/models/clients"
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/passwords"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 // What each room is built with, read from the configuration and the profile.
@@ -63,7 +64,20 @@ func deniedPaths(p *i4.Profile) []string {
 	return denied
 }
 
-func configurationConfig(c Config, p *i4.Profile) configuration.Config {
+// checkDrift checks i4.drift.
+func (c *Config) checkDrift() error {
+	for _, x := range []struct {
+		name           string
+		value, low, hi int
+	}{{"interval", c.I4.Drift.Interval, 3600, 30 * 86_400}, {"sample", c.I4.Drift.Sample, 1, 100}, {"perDay", c.I4.Drift.PerDay, 0, 100}} {
+		if off := x.name == "interval" && x.value == 0; !off && (x.value < x.low || x.value > x.hi) {
+			return fmt.Errorf("i4.drift.%s: %d to %d are allowed, not %d", x.name, x.low, x.hi, x.value)
+		}
+	}
+	return nil
+}
+
+func configurationConfig(c Config, p *i4.Profile, t *tasks.Room) configuration.Config {
 	out := configuration.Config{
 		Defaults: map[models.ClientType]map[string]string{}, Areas: c.I4.Areas, Services: map[string]configuration.Switch{},
 		Path: func(name string) string {
@@ -78,10 +92,20 @@ func configurationConfig(c Config, p *i4.Profile) configuration.Config {
 			_, err := parameter.Check(value)
 			return err
 		},
+		Name: p.Name, IsSecret: p.IsSecret, Tasks: t,
+		Canonical: func(name, value string) string {
+			if parameter, ok := p.Parameter(name); ok {
+				if canonical, err := parameter.Check(value); err == nil {
+					return canonical
+				}
+			}
+			return value
+		},
+		Drift: configuration.Drift{Interval: seconds(c.I4.Drift.Interval), Sample: c.I4.Drift.Sample, PerDay: c.I4.Drift.PerDay},
 	}
 	for _, x := range p.Catalogue() {
 		out.Catalogue.Parameters = append(out.Catalogue.Parameters, configuration.Parameter{
-			Name: x.Name, Type: x.Type, Writable: x.Writable, Secret: x.Secret, Optional: x.Optional, Service: x.Service, Leaf: x.Leaf,
+			Name: x.Name, Type: x.Type, Writable: x.Writable, Secret: x.Secret, Optional: x.Optional, Service: x.Service, Leaf: x.Leaf, Local: x.Local,
 		})
 	}
 	intervals := heartbeats(c, p)

@@ -144,6 +144,7 @@ type I4 struct {
 		Targets []string `koanf:"targets"`
 		Timeout int      `koanf:"timeout"`
 	} `koanf:"diag"`
+	Drift     Drift                        `koanf:"drift"`
 	Presence  Presence                     `koanf:"presence"`
 	Heartbeat map[string]Heartbeat         `koanf:"heartbeat"`
 	Defaults  map[string]map[string]string `koanf:"defaults"`
@@ -215,6 +216,13 @@ type DoorLimits struct {
 	DiagPerHour      int `koanf:"diagPerHour"`
 }
 
+// Drift is how the platform sees to it that clients keep what they confirmed (i4.md B.10).
+type Drift struct {
+	Interval int `koanf:"interval"`
+	Sample   int `koanf:"sample"`
+	PerDay   int `koanf:"perDay"`
+}
+
 // Heartbeat is how often a client type is to be heard of.
 type Heartbeat struct {
 	Interval int `koanf:"interval"`
@@ -255,6 +263,7 @@ func defaultConfig() (c Config) {
 	g.TTL, g.Length, g.Alphabet, g.BindDevice, g.Pad = int(p.OTPTTL.Seconds()), p.OTPLength, p.OTPAlphabet, p.BindDevice, 300
 	g.Limits, c.I4.Lockout, c.I4.SMS.Template = PasswordLimits(p.Limits), Lockout(p.Lockout), p.Template
 	c.I4.Stats.Interval = 86_400
+	c.I4.Drift = Drift{Interval: 86_400, Sample: 16, PerDay: 3}
 	c.I4.Limits = DoorLimits{
 		Sessions: 20_000, L0PerMinuteIP: door.L0PerMinuteIP, L0PerSecond: door.L0PerSecond, HeartbeatSeconds: door.HeartbeatSeconds, StatsMinutes: 15,
 		DiagPerHour: 6,

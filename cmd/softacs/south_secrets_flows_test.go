@@ -68,6 +68,24 @@ func tasksFlow(p *planted, n int) {
 	p.done(client.Heartbeat(p.t.Context()))
 }
 
+// configTaskFlow pushes secrets to a device's layer, as one that it takes and as one that it lacks, and reads back what it drifted to.
+func configTaskFlow(p *planted, n int) {
+	id, _, client := p.online(n)
+	device := p.deviceOf(client).text("id")
+	client.Set("Device.X_EXAMPLE.Password", "")
+	task := p.push("secrets", object{"boundTo": object{"id": id}, "ids": []string{device}}, 600,
+		object{"path": "Device.X_EXAMPLE.Password", "value": p.secret("secret of a config task", "planted-layer-secret")},
+		object{"path": "Device.X_EXAMPLE.Other.Password", "value": p.secret("refused secret of a config task", "planted-refused-layer-secret")})
+	p.progressed(task.text("id"), "RUNNING 1/0/1/0/0/0/0")
+	p.done(client.Heartbeat(p.t.Context()))
+	p.mirrors(task.text("id"))
+	p.done(client.Change(p.t.Context(), map[string]string{"Device.X_EXAMPLE.Password": p.secret("drifted secret", "planted-drifted-secret"),
+		"line.sip.authPassword": p.secret("drifted SIP secret", "planted-drifted-sip"), "sip.outboundProxyPort": "5070"}))
+	p.done(client.Answered(p.t.Context(), 403, "Forbidden"))
+	p.mutate("redeliverConfiguration", "device { registrations { number } }", object{"idempotencyKey": "again", "device": object{"id": device}})
+	p.done(client.Heartbeat(p.t.Context()))
+}
+
 // takeOverFlow takes a binding over by another client.
 func takeOverFlow(p *planted, n int) {
 	_, msisdn, client := p.online(n)
@@ -244,6 +262,9 @@ func webhookFlow(p *planted, n int) {
 		if strings.Contains(text, secret) {
 			p.t.Errorf("a webhook tells the %s", name)
 		}
+	}
+}
+
 // traceFlow records a device through everything that carries secrets, and a client that writes its secrets where they do not belong.
 func traceFlow(p *planted, n int) {
 	ctx := p.t.Context()

@@ -158,10 +158,6 @@ func TestUpgradeOddities(t *testing.T) {
 			p.done(client.Inform(t.Context(), models.EventBoot, models.EventPeriodic))
 			p.wantTask(task, "SUCCEEDED")
 		})
-		p.run("a method that the client does not have", func(t *testing.T, p *platform) {
-			_, task := begin(p, sim.Faults{Methods: map[string]int{"Download": 9000}})
-			p.wantTask(task, "FAILED")
-		})
 		p.run("busy three times", func(t *testing.T, p *platform) {
 			client, task := begin(p, sim.Faults{Methods: map[string]int{"Download": 9001}})
 			p.wantTask(task, "PENDING")
@@ -190,6 +186,24 @@ func TestUpgradeOddities(t *testing.T) {
 			client.Download(t.Context())
 			p.done(client.Inform(t.Context(), models.EventBoot, models.EventPeriodic))
 			p.wantTask(task, "SUCCEEDED")
+		})
+		// The last, because it is remembered for the software that all clients here run.
+		p.run("a method that the client does not have", func(t *testing.T, p *platform) {
+			client, task := begin(p, sim.Faults{Methods: map[string]int{"Download": 9000}})
+			p.wantTask(task, "FAILED")
+			ask := func(key string) string {
+				d := p.query(`mutation($i: CreateDeviceTaskInput!) { createDeviceTask(input: $i) { task { id } userErrors { code field } } }`, object{"i": object{
+					"idempotencyKey": key + task, "kind": "DOWNLOAD", "packageId": packageID, "device": object{"id": p.deviceOf(client).text("id")}}})
+				return fmt.Sprint(d.at("createDeviceTask.userErrors"))
+			}
+			if got := ask("1"); !strings.Contains(got, "UNSUPPORTED_BY_DEVICE field:[input kind]") {
+				t.Errorf("userErrors %s", got)
+			}
+			client.Set("deviceInfo.softwareVersion", "2.0.4")
+			p.done(client.Inform(t.Context(), models.EventBoot, models.EventPeriodic))
+			if got := ask("2"); got != "[]" {
+				t.Errorf("another version: %s", got)
+			}
 		})
 	})
 }

@@ -26,6 +26,8 @@ type QueryResolver interface {
 	Account(ctx context.Context, ref model.AccountRef) (*models.Account, error)
 	Accounts(ctx context.Context, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) (*types.AccountConnection, error)
 	AuditEntries(ctx context.Context, filter *model.AuditFilter, first int, after *string) (*model.AuditEntryConnection, error)
+	ConfigTask(ctx context.Context, id models.Subject) (*models.ConfigTask, error)
+	ConfigTasks(ctx context.Context, states []models.JobState, first int, after *string) (*model.ConfigTaskConnection, error)
 	Search(ctx context.Context, text string, first int) ([]types.SearchHit, error)
 	Device(ctx context.Context, ref model.DeviceRef) (*models.Device, error)
 	Devices(ctx context.Context, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) (*types.DeviceConnection, error)
@@ -160,6 +162,50 @@ func (ec *executionContext) field_Query_auditEntries_args(ctx context.Context, r
 		return nil, err
 	}
 	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_configTask_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (models.Subject, error) {
+			return ec.unmarshalNID2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐSubject(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_configTasks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "states",
+		func(ctx context.Context, v any) ([]models.JobState, error) {
+			return ec.unmarshalOJobState2ᚕgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐJobStateᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["states"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (int, error) {
 			return ec.unmarshalNInt2int(ctx, v)
@@ -987,6 +1033,94 @@ func (ec *executionContext) fieldContext_Query_auditEntries(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_auditEntries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_configTask(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_configTask(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ConfigTask(ctx, fc.Args["id"].(models.Subject))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ConfigTask) graphql.Marshaler {
+			return ec.marshalOConfigTask2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐConfigTask(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_configTask(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ConfigTask(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_configTask_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_configTasks(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_configTasks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ConfigTasks(ctx, fc.Args["states"].([]models.JobState), fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ConfigTaskConnection) graphql.Marshaler {
+			return ec.marshalNConfigTaskConnection2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐConfigTaskConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_configTasks(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ConfigTaskConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_configTasks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -2067,6 +2201,13 @@ func (ec *executionContext) _MutationPayload(ctx context.Context, sel ast.Select
 			return graphql.Null
 		}
 		return ec._DevicePayload(ctx, sel, obj)
+	case model.ConfigTaskPayload:
+		return ec._ConfigTaskPayload(ctx, sel, &obj)
+	case *model.ConfigTaskPayload:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ConfigTaskPayload(ctx, sel, obj)
 	case model.APIClientSecretPayload:
 		return ec._ApiClientSecretPayload(ctx, sel, &obj)
 	case *model.APIClientSecretPayload:
@@ -2136,6 +2277,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Device(ctx, sel, obj)
+	case models.ConfigTask:
+		return ec._ConfigTask(ctx, sel, &obj)
+	case *models.ConfigTask:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ConfigTask(ctx, sel, obj)
 	case models.Binding:
 		return ec._Binding(ctx, sel, &obj)
 	case *models.Binding:
@@ -2274,6 +2422,13 @@ func (ec *executionContext) _Versioned(ctx context.Context, sel ast.SelectionSet
 			return graphql.Null
 		}
 		return ec._Device(ctx, sel, obj)
+	case models.ConfigTask:
+		return ec._ConfigTask(ctx, sel, &obj)
+	case *models.ConfigTask:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ConfigTask(ctx, sel, obj)
 	case models.Binding:
 		return ec._Binding(ctx, sel, &obj)
 	case *models.Binding:
@@ -2520,6 +2675,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_auditEntries(ctx, field)
+				})
+		case "configTask":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_configTask(ctx, field)
+				})
+		case "configTasks":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_configTasks(ctx, field)
 				})
 		case "search":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

@@ -40,8 +40,16 @@ type DeviceResolver interface {
 	Tasks(ctx context.Context, obj *models.Device, state *models.TaskState, first int, after *string) (*model.DeviceTaskConnection, error)
 	PresenceHistory(ctx context.Context, obj *models.Device, first int, after *string) (*model.PresenceChangeConnection, error)
 	Events(ctx context.Context, obj *models.Device, first int, after *string) (*model.EventConnection, error)
+	Sessions(ctx context.Context, obj *models.Device, first int, after *string) (*model.CwmpSessionConnection, error)
+	TraceUntil(ctx context.Context, obj *models.Device) (*models.Time, error)
+	Registrations(ctx context.Context, obj *models.Device) ([]*models.LineRegistration, error)
 	Diagnostics(ctx context.Context, obj *models.Device, first int, after *string) (*model.DiagnosticConnection, error)
 	CallStatistics(ctx context.Context, obj *models.Device, rangeArg model.TimeRange, bucket statistics.Width, timeZone *string) ([]*statistics.Bucket, error)
+}
+type LineRegistrationResolver interface {
+	Number(ctx context.Context, obj *models.LineRegistration) (*string, error)
+
+	SipStatus(ctx context.Context, obj *models.LineRegistration) (*int, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -183,6 +191,28 @@ func (ec *executionContext) field_Device_parameters_args(ctx context.Context, ra
 }
 
 func (ec *executionContext) field_Device_presenceHistory_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Device_sessions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
@@ -1069,6 +1099,105 @@ func (ec *executionContext) fieldContext_Device_events(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Device_sessions(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_sessions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Device().Sessions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CwmpSessionConnection) graphql.Marshaler {
+			return ec.marshalNCwmpSessionConnection2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐCwmpSessionConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_sessions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CwmpSessionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_sessions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_traceUntil(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_traceUntil(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Device().TraceUntil(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Device_traceUntil(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Device", field, true, true, "DateTime")
+}
+
+func (ec *executionContext) _Device_registrations(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_registrations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Device().Registrations(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.LineRegistration) graphql.Marshaler {
+			return ec.marshalNLineRegistration2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineRegistrationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Device_registrations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LineRegistration(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Device_diagnostics(ctx context.Context, field graphql.CollectedField, obj *models.Device) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1270,6 +1399,29 @@ func (ec *executionContext) _DeviceConfiguration_unsupportedPaths(ctx context.Co
 }
 func (ec *executionContext) fieldContext_DeviceConfiguration_unsupportedPaths(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "String")
+}
+
+func (ec *executionContext) _DeviceConfiguration_drifting(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeviceConfiguration_drifting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Drifting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeviceConfiguration_drifting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeviceConfiguration", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _DeviceConfiguration_changedAt(ctx context.Context, field graphql.CollectedField, obj *configuration.View) (ret graphql.Marshaler) {
@@ -1653,6 +1805,29 @@ func (ec *executionContext) fieldContext_DeviceParameter_writable(_ context.Cont
 	return graphql.NewScalarFieldContext("DeviceParameter", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _DeviceParameter_notification(ctx context.Context, field graphql.CollectedField, obj *models.DeviceParameter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeviceParameter_notification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Notification, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeviceParameter_notification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeviceParameter", field, false, false, "Int")
+}
+
 func (ec *executionContext) _DeviceParameter_reportedAt(ctx context.Context, field graphql.CollectedField, obj *models.DeviceParameter) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1958,6 +2133,208 @@ func (ec *executionContext) fieldContext_DevicePayload_userErrors(_ context.Cont
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _LineRegistration_lineIndex(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_lineIndex(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LineIndex, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_lineIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, false, false, "Int")
+}
+
+func (ec *executionContext) _LineRegistration_number(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LineRegistration().Number(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				mask, err := ec.unmarshalNString2string(ctx, "KEEP_3_4")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
+				if ec.Directives.Pii == nil {
+					var zeroVal *string
+					return zeroVal, errors.New("directive pii is not implemented")
+				}
+				return ec.Directives.Pii(ctx, obj, directive0, mask)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, true, true, "String")
+}
+
+func (ec *executionContext) _LineRegistration_status(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.LineStatus) graphql.Marshaler {
+			return ec.marshalNLineStatus2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, false, false, "LineStatus")
+}
+
+func (ec *executionContext) _LineRegistration_since(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _LineRegistration_sipStatus(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_sipStatus(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LineRegistration().SipStatus(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_sipStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, true, true, "Int")
+}
+
+func (ec *executionContext) _LineRegistration_reason(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, false, false, "String")
+}
+
+func (ec *executionContext) _LineRegistration_answeredAt(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_answeredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AnsweredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_answeredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _LineRegistration_reportedAt(ctx context.Context, field graphql.CollectedField, obj *models.LineRegistration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LineRegistration_reportedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReportedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LineRegistration_reportedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LineRegistration", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _PresenceChange_at(ctx context.Context, field graphql.CollectedField, obj *model.PresenceChange) (ret graphql.Marshaler) {
@@ -2463,6 +2840,66 @@ func UnmarshalDeviceRef(ctx context.Context, raw any) (model.DeviceRef, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRedeliverInput(ctx context.Context, obj any) (model.RedeliverInput, error) {
+	var it model.RedeliverInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["wake"]; !present {
+		asMap["wake"] = true
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "device", "wake"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "device":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("device"))
+			data, err := ec.unmarshalNDeviceRef2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Device = data
+		case "wake":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wake"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Wake = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRedeliverInput unmarshals raw into the RedeliverInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRedeliverInput(ctx context.Context, raw any) (model.RedeliverInput, error) {
+	var out model.RedeliverInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RedeliverInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRegisterDeviceInput(ctx context.Context, obj any) (model.RegisterDeviceInput, error) {
 	var it model.RegisterDeviceInput
 	if obj == nil {
@@ -2738,6 +3175,24 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Device_events(ctx, field, obj)
 				})
+		case "sessions":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_sessions(ctx, field, obj)
+				})
+		case "traceUntil":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_traceUntil(ctx, field, obj)
+				})
+		case "registrations":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Device_registrations(ctx, field, obj)
+				})
 		case "diagnostics":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -2800,6 +3255,11 @@ func (ec *executionContext) _DeviceConfiguration(ctx context.Context, sel ast.Se
 			}
 		case "unsupportedPaths":
 			out.Values[i] = ec._DeviceConfiguration_unsupportedPaths(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "drifting":
+			out.Values[i] = ec._DeviceConfiguration_drifting(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2991,6 +3451,11 @@ func (ec *executionContext) _DeviceParameter(ctx context.Context, sel ast.Select
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "notification":
+			out.Values[i] = ec._DeviceParameter_notification(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "reportedAt":
 			out.Values[i] = ec._DeviceParameter_reportedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -3129,6 +3594,76 @@ func (ec *executionContext) _DevicePayload(ctx context.Context, sel ast.Selectio
 			out.Values[i] = ec._DevicePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var lineRegistrationImplementors = []string{"LineRegistration"}
+
+func (ec *executionContext) _LineRegistration(ctx context.Context, sel ast.SelectionSet, obj *models.LineRegistration) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lineRegistrationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LineRegistration")
+		case "lineIndex":
+			out.Values[i] = ec._LineRegistration_lineIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "number":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LineRegistration_number(ctx, field, obj)
+				})
+		case "status":
+			out.Values[i] = ec._LineRegistration_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "since":
+			out.Values[i] = ec._LineRegistration_since(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sipStatus":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LineRegistration_sipStatus(ctx, field, obj)
+				})
+		case "reason":
+			out.Values[i] = ec._LineRegistration_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "answeredAt":
+			out.Values[i] = ec._LineRegistration_answeredAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reportedAt":
+			out.Values[i] = ec._LineRegistration_reportedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -3369,6 +3904,11 @@ func (ec *executionContext) marshalNDeviceEdge2ᚖgithubᚗcomᚋsoftacsᚋsofta
 	return ec._DeviceEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeviceFilter2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceFilter(ctx context.Context, v any) (*model.DeviceFilter, error) {
+	res, err := ec.unmarshalInputDeviceFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNDeviceIdentityInput2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐDeviceIdentityInput(ctx context.Context, v any) (*model.DeviceIdentityInput, error) {
 	res, err := ec.unmarshalInputDeviceIdentityInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
@@ -3458,6 +3998,45 @@ func (ec *executionContext) marshalNDeviceSort2githubᚗcomᚋsoftacsᚋsoftacs�
 	return v
 }
 
+func (ec *executionContext) marshalNLineRegistration2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineRegistrationᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.LineRegistration) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLineRegistration2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineRegistration(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLineRegistration2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineRegistration(ctx context.Context, sel ast.SelectionSet, v *models.LineRegistration) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LineRegistration!")
+		return graphql.Null
+	}
+	return ec._LineRegistration(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNLineStatus2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineStatus(ctx context.Context, v any) (models.LineStatus, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.LineStatus(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLineStatus2githubᚗcomᚋsoftacsᚋsoftacsᚋmodelsᚐLineStatus(ctx context.Context, sel ast.SelectionSet, v models.LineStatus) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "LineStatus!")
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNPresenceChange2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐPresenceChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.PresenceChange) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -3527,6 +4106,11 @@ func (ec *executionContext) marshalNReachability2githubᚗcomᚋsoftacsᚋsoftac
 		graphql.AddInvalidNullFromMarshaler(ctx, "Reachability!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNRedeliverInput2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐRedeliverInput(ctx context.Context, v any) (model.RedeliverInput, error) {
+	res, err := ec.unmarshalInputRedeliverInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNRegisterDeviceInput2githubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐRegisterDeviceInput(ctx context.Context, v any) (model.RegisterDeviceInput, error) {

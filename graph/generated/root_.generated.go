@@ -30,15 +30,20 @@ type ResolverRoot interface {
 	AuditEntry() AuditEntryResolver
 	Binding() BindingResolver
 	CallStatisticsBucket() CallStatisticsBucketResolver
+	ConfigTask() ConfigTaskResolver
 	CwmpFault() CwmpFaultResolver
+	CwmpSession() CwmpSessionResolver
 	Device() DeviceResolver
 	DeviceTask() DeviceTaskResolver
+	Diagnostic() DiagnosticResolver
 	Event() EventResolver
 	HealthCause() HealthCauseResolver
+	LineRegistration() LineRegistrationResolver
 	Mutation() MutationResolver
 	Operator() OperatorResolver
 	Package() PackageResolver
 	Query() QueryResolver
+	RegistrationResult() RegistrationResultResolver
 	Role() RoleResolver
 	ServiceFeature() ServiceFeatureResolver
 	SmsMessage() SmsMessageResolver
@@ -228,10 +233,68 @@ type ComplexityRoot struct {
 		VideoCalls         func(childComplexity int) int
 	}
 
+	ConfigTask struct {
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Name      func(childComplexity int) int
+		Progress  func(childComplexity int) int
+		State     func(childComplexity int) int
+		Target    func(childComplexity int) int
+		Tasks     func(childComplexity int, state *models.TaskState, first int, after *string) int
+		UpdatedAt func(childComplexity int) int
+		Values    func(childComplexity int) int
+		Version   func(childComplexity int) int
+	}
+
+	ConfigTaskConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ConfigTaskEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ConfigTaskPayload struct {
+		ConfigTask func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CwmpFault struct {
 		Code            func(childComplexity int) int
 		Message         func(childComplexity int) int
 		ParameterFaults func(childComplexity int) int
+	}
+
+	CwmpMessage struct {
+		At         func(childComplexity int) int
+		Body       func(childComplexity int) int
+		FromDevice func(childComplexity int) int
+		Method     func(childComplexity int) int
+	}
+
+	CwmpSession struct {
+		EndedAt       func(childComplexity int) int
+		Events        func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Messages      func(childComplexity int) int
+		Outcome       func(childComplexity int) int
+		RemoteAddress func(childComplexity int) int
+		StartedAt     func(childComplexity int) int
+	}
+
+	CwmpSessionConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CwmpSessionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Device struct {
@@ -241,6 +304,7 @@ type ComplexityRoot struct {
 		ClockSkewSeconds func(childComplexity int) int
 		Configuration    func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
+		Diagnostics      func(childComplexity int, first int, after *string) int
 		Events           func(childComplexity int, first int, after *string) int
 		HardwareVersion  func(childComplexity int) int
 		ID               func(childComplexity int) int
@@ -259,11 +323,14 @@ type ComplexityRoot struct {
 		ProductClass     func(childComplexity int) int
 		Reachability     func(childComplexity int) int
 		ReauthRequired   func(childComplexity int) int
+		Registrations    func(childComplexity int) int
 		SerialNumber     func(childComplexity int) int
+		Sessions         func(childComplexity int, first int, after *string) int
 		SoftwareVersion  func(childComplexity int) int
 		StockState       func(childComplexity int) int
 		Tags             func(childComplexity int) int
 		Tasks            func(childComplexity int, state *models.TaskState, first int, after *string) int
+		TraceUntil       func(childComplexity int) int
 		UpdatedAt        func(childComplexity int) int
 		Version          func(childComplexity int) int
 	}
@@ -276,6 +343,7 @@ type ComplexityRoot struct {
 		AppliedKey       func(childComplexity int) int
 		ChangedAt        func(childComplexity int) int
 		DesiredKey       func(childComplexity int) int
+		Drifting         func(childComplexity int) int
 		Failure          func(childComplexity int) int
 		State            func(childComplexity int) int
 		UnsupportedPaths func(childComplexity int) int
@@ -301,11 +369,12 @@ type ComplexityRoot struct {
 	}
 
 	DeviceParameter struct {
-		Path       func(childComplexity int) int
-		ReportedAt func(childComplexity int) int
-		Type       func(childComplexity int) int
-		Value      func(childComplexity int) int
-		Writable   func(childComplexity int) int
+		Notification func(childComplexity int) int
+		Path         func(childComplexity int) int
+		ReportedAt   func(childComplexity int) int
+		Type         func(childComplexity int) int
+		Value        func(childComplexity int) int
+		Writable     func(childComplexity int) int
 	}
 
 	DeviceParameterConnection struct {
@@ -357,6 +426,36 @@ type ComplexityRoot struct {
 	DeviceTaskPayload struct {
 		Replayed   func(childComplexity int) int
 		Task       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	Diagnostic struct {
+		CompletedAt func(childComplexity int) int
+		Device      func(childComplexity int) int
+		ErrorState  func(childComplexity int) int
+		Fault       func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		RequestedAt func(childComplexity int) int
+		RequestedBy func(childComplexity int) int
+		Result      func(childComplexity int) int
+		State       func(childComplexity int) int
+	}
+
+	DiagnosticConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	DiagnosticEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DiagnosticPayload struct {
+		Diagnostic func(childComplexity int) int
+		Replayed   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -418,32 +517,74 @@ type ComplexityRoot struct {
 		Value func(childComplexity int) int
 	}
 
+	JobProgress struct {
+		Cancelled   func(childComplexity int) int
+		Failed      func(childComplexity int) int
+		FailureRate func(childComplexity int) int
+		InFlight    func(childComplexity int) int
+		Pending     func(childComplexity int) int
+		Skipped     func(childComplexity int) int
+		Succeeded   func(childComplexity int) int
+		Total       func(childComplexity int) int
+	}
+
+	LineRegistration struct {
+		AnsweredAt func(childComplexity int) int
+		LineIndex  func(childComplexity int) int
+		Number     func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		ReportedAt func(childComplexity int) int
+		Since      func(childComplexity int) int
+		SipStatus  func(childComplexity int) int
+		Status     func(childComplexity int) int
+	}
+
+	LookupResult struct {
+		Answers       func(childComplexity int) int
+		Authoritative func(childComplexity int) int
+		Name          func(childComplexity int) int
+	}
+
+	LoopbackResult struct {
+		JitterMs    func(childComplexity int) int
+		LossPercent func(childComplexity int) int
+		Received    func(childComplexity int) int
+		RttMs       func(childComplexity int) int
+		Sent        func(childComplexity int) int
+	}
+
 	Mutation struct {
-		ActivateAccount       func(childComplexity int, input model.AccountActionInput) int
-		CompletePackageUpload func(childComplexity int, input model.TargetActionInput) int
-		CreateDeviceTask      func(childComplexity int, input model.CreateDeviceTaskInput) int
-		EndLogins             func(childComplexity int, input model.AccountActionInput) int
-		ModifyAccount         func(childComplexity int, input model.ModifyAccountInput) int
-		ProvisionAccount      func(childComplexity int, input model.ProvisionAccountInput) int
-		RefreshSession        func(childComplexity int) int
-		RegisterDevice        func(childComplexity int, input model.RegisterDeviceInput) int
-		ResetAccountPassword  func(childComplexity int, input model.ResetAccountPasswordInput) int
-		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
-		RetirePackage         func(childComplexity int, input model.TargetActionInput) int
-		RevealPersonalData    func(childComplexity int, input model.RevealInput) int
-		RewindWebhook         func(childComplexity int, input model.RewindWebhookInput) int
-		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
-		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
-		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
-		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
-		SaveWebhook           func(childComplexity int, input model.SaveWebhookInput) int
-		SendNotice            func(childComplexity int, input model.NoticeInput) int
-		SignIn                func(childComplexity int, username string, password string) int
-		SignOut               func(childComplexity int) int
-		StartPackageUpload    func(childComplexity int, input model.StartPackageUploadInput) int
-		SuspendAccount        func(childComplexity int, input model.SuspendAccountInput) int
-		TerminateAccount      func(childComplexity int, input model.AccountActionInput) int
-		UnlockAccount         func(childComplexity int, input model.AccountActionInput) int
+		ActivateAccount        func(childComplexity int, input model.AccountActionInput) int
+		CancelConfigTask       func(childComplexity int, input model.TargetActionInput) int
+		CancelDeviceTask       func(childComplexity int, input model.TargetActionInput) int
+		CompletePackageUpload  func(childComplexity int, input model.TargetActionInput) int
+		CreateConfigTask       func(childComplexity int, input model.CreateConfigTaskInput) int
+		CreateDeviceTask       func(childComplexity int, input model.CreateDeviceTaskInput) int
+		EndLogins              func(childComplexity int, input model.AccountActionInput) int
+		ModifyAccount          func(childComplexity int, input model.ModifyAccountInput) int
+		ProvisionAccount       func(childComplexity int, input model.ProvisionAccountInput) int
+		RedeliverConfiguration func(childComplexity int, input model.RedeliverInput) int
+		RefreshSession         func(childComplexity int) int
+		RegisterDevice         func(childComplexity int, input model.RegisterDeviceInput) int
+		ResetAccountPassword   func(childComplexity int, input model.ResetAccountPasswordInput) int
+		ResumeAccount          func(childComplexity int, input model.AccountActionInput) int
+		RetirePackage          func(childComplexity int, input model.TargetActionInput) int
+		RevealPersonalData     func(childComplexity int, input model.RevealInput) int
+		RewindWebhook          func(childComplexity int, input model.RewindWebhookInput) int
+		RotateAPIClientSecret  func(childComplexity int, input model.TargetActionInput) int
+		RunDiagnostic          func(childComplexity int, input model.RunDiagnosticInput) int
+		SaveAPIClient          func(childComplexity int, input model.SaveAPIClientInput) int
+		SaveOperator           func(childComplexity int, input model.SaveOperatorInput) int
+		SaveRole               func(childComplexity int, input model.SaveRoleInput) int
+		SaveWebhook            func(childComplexity int, input model.SaveWebhookInput) int
+		SendNotice             func(childComplexity int, input model.NoticeInput) int
+		SignIn                 func(childComplexity int, username string, password string) int
+		SignOut                func(childComplexity int) int
+		StartDeviceTrace       func(childComplexity int, input model.TraceInput) int
+		StartPackageUpload     func(childComplexity int, input model.StartPackageUploadInput) int
+		SuspendAccount         func(childComplexity int, input model.SuspendAccountInput) int
+		TerminateAccount       func(childComplexity int, input model.AccountActionInput) int
+		UnlockAccount          func(childComplexity int, input model.AccountActionInput) int
 	}
 
 	Operator struct {
@@ -521,6 +662,21 @@ type ComplexityRoot struct {
 		Path    func(childComplexity int) int
 	}
 
+	ParameterValue struct {
+		Path  func(childComplexity int) int
+		Type  func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
+	PingResult struct {
+		AvgMs    func(childComplexity int) int
+		Host     func(childComplexity int) int
+		MaxMs    func(childComplexity int) int
+		MinMs    func(childComplexity int) int
+		Received func(childComplexity int) int
+		Sent     func(childComplexity int) int
+	}
+
 	PresenceChange struct {
 		At              func(childComplexity int) int
 		DurationSeconds func(childComplexity int) int
@@ -546,8 +702,11 @@ type ComplexityRoot struct {
 		Account      func(childComplexity int, ref model.AccountRef) int
 		Accounts     func(childComplexity int, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) int
 		AuditEntries func(childComplexity int, filter *model.AuditFilter, first int, after *string) int
+		ConfigTask   func(childComplexity int, id models.Subject) int
+		ConfigTasks  func(childComplexity int, states []models.JobState, first int, after *string) int
 		Device       func(childComplexity int, ref model.DeviceRef) int
 		Devices      func(childComplexity int, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) int
+		Diagnostic   func(childComplexity int, id models.Subject) int
 		EventHead    func(childComplexity int) int
 		Events       func(childComplexity int, after *string, filter *model.EventFilter, first int) int
 		Node         func(childComplexity int, id models.Subject) int
@@ -559,6 +718,16 @@ type ComplexityRoot struct {
 		Search       func(childComplexity int, text string, first int) int
 		Viewer       func(childComplexity int) int
 		Webhooks     func(childComplexity int) int
+	}
+
+	RegistrationResult struct {
+		ExpiresInSeconds func(childComplexity int) int
+		NatType          func(childComplexity int) int
+		Reason           func(childComplexity int) int
+		Registered       func(childComplexity int) int
+		ResponseMs       func(childComplexity int) int
+		ServerUsed       func(childComplexity int) int
+		SipStatus        func(childComplexity int) int
 	}
 
 	ResetAccountPasswordPayload struct {
@@ -645,6 +814,7 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
+		Diagnostic  func(childComplexity int, id models.Subject) int
 		EventStream func(childComplexity int, after *string, filter *model.EventFilter) int
 	}
 
@@ -657,6 +827,13 @@ type ComplexityRoot struct {
 
 	SystemActor struct {
 		Component func(childComplexity int) int
+	}
+
+	TargetSummary struct {
+		Filter     func(childComplexity int) int
+		Frozen     func(childComplexity int) int
+		Matched    func(childComplexity int) int
+		SnapshotAt func(childComplexity int) int
 	}
 
 	TimelineConnection struct {
@@ -680,6 +857,24 @@ type ComplexityRoot struct {
 		Kind   func(childComplexity int) int
 		Level  func(childComplexity int) int
 		Title  func(childComplexity int, locale string) int
+	}
+
+	TracerouteHop struct {
+		Address func(childComplexity int) int
+		Error   func(childComplexity int) int
+		Index   func(childComplexity int) int
+		RttMs   func(childComplexity int) int
+	}
+
+	TracerouteResult struct {
+		Hops func(childComplexity int) int
+		Host func(childComplexity int) int
+	}
+
+	TransferResult struct {
+		BitsPerSecond func(childComplexity int) int
+		Bytes         func(childComplexity int) int
+		DurationMs    func(childComplexity int) int
 	}
 
 	UploadSession struct {
@@ -1573,6 +1768,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CallStatisticsBucket.VideoCalls(childComplexity), true
 
+	case "ConfigTask.createdAt":
+		if e.ComplexityRoot.ConfigTask.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.CreatedAt(childComplexity), true
+	case "ConfigTask.id":
+		if e.ComplexityRoot.ConfigTask.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.ID(childComplexity), true
+	case "ConfigTask.name":
+		if e.ComplexityRoot.ConfigTask.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Name(childComplexity), true
+	case "ConfigTask.progress":
+		if e.ComplexityRoot.ConfigTask.Progress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Progress(childComplexity), true
+	case "ConfigTask.state":
+		if e.ComplexityRoot.ConfigTask.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.State(childComplexity), true
+	case "ConfigTask.target":
+		if e.ComplexityRoot.ConfigTask.Target == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Target(childComplexity), true
+	case "ConfigTask.tasks":
+		if e.ComplexityRoot.ConfigTask.Tasks == nil {
+			break
+		}
+
+		args, err := ec.field_ConfigTask_tasks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ConfigTask.Tasks(childComplexity, args["state"].(*models.TaskState), args["first"].(int), args["after"].(*string)), true
+	case "ConfigTask.updatedAt":
+		if e.ComplexityRoot.ConfigTask.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.UpdatedAt(childComplexity), true
+	case "ConfigTask.values":
+		if e.ComplexityRoot.ConfigTask.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Values(childComplexity), true
+	case "ConfigTask.version":
+		if e.ComplexityRoot.ConfigTask.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTask.Version(childComplexity), true
+
+	case "ConfigTaskConnection.edges":
+		if e.ComplexityRoot.ConfigTaskConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskConnection.Edges(childComplexity), true
+	case "ConfigTaskConnection.nodes":
+		if e.ComplexityRoot.ConfigTaskConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskConnection.Nodes(childComplexity), true
+	case "ConfigTaskConnection.pageInfo":
+		if e.ComplexityRoot.ConfigTaskConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskConnection.PageInfo(childComplexity), true
+
+	case "ConfigTaskEdge.cursor":
+		if e.ComplexityRoot.ConfigTaskEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskEdge.Cursor(childComplexity), true
+	case "ConfigTaskEdge.node":
+		if e.ComplexityRoot.ConfigTaskEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskEdge.Node(childComplexity), true
+
+	case "ConfigTaskPayload.configTask":
+		if e.ComplexityRoot.ConfigTaskPayload.ConfigTask == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskPayload.ConfigTask(childComplexity), true
+	case "ConfigTaskPayload.replayed":
+		if e.ComplexityRoot.ConfigTaskPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskPayload.Replayed(childComplexity), true
+	case "ConfigTaskPayload.userErrors":
+		if e.ComplexityRoot.ConfigTaskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfigTaskPayload.UserErrors(childComplexity), true
+
 	case "CwmpFault.code":
 		if e.ComplexityRoot.CwmpFault.Code == nil {
 			break
@@ -1591,6 +1903,106 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CwmpFault.ParameterFaults(childComplexity), true
+
+	case "CwmpMessage.at":
+		if e.ComplexityRoot.CwmpMessage.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.At(childComplexity), true
+	case "CwmpMessage.body":
+		if e.ComplexityRoot.CwmpMessage.Body == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.Body(childComplexity), true
+	case "CwmpMessage.fromDevice":
+		if e.ComplexityRoot.CwmpMessage.FromDevice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.FromDevice(childComplexity), true
+	case "CwmpMessage.method":
+		if e.ComplexityRoot.CwmpMessage.Method == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpMessage.Method(childComplexity), true
+
+	case "CwmpSession.endedAt":
+		if e.ComplexityRoot.CwmpSession.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.EndedAt(childComplexity), true
+	case "CwmpSession.events":
+		if e.ComplexityRoot.CwmpSession.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.Events(childComplexity), true
+	case "CwmpSession.id":
+		if e.ComplexityRoot.CwmpSession.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.ID(childComplexity), true
+	case "CwmpSession.messages":
+		if e.ComplexityRoot.CwmpSession.Messages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.Messages(childComplexity), true
+	case "CwmpSession.outcome":
+		if e.ComplexityRoot.CwmpSession.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.Outcome(childComplexity), true
+	case "CwmpSession.remoteAddress":
+		if e.ComplexityRoot.CwmpSession.RemoteAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.RemoteAddress(childComplexity), true
+	case "CwmpSession.startedAt":
+		if e.ComplexityRoot.CwmpSession.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSession.StartedAt(childComplexity), true
+
+	case "CwmpSessionConnection.edges":
+		if e.ComplexityRoot.CwmpSessionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionConnection.Edges(childComplexity), true
+	case "CwmpSessionConnection.nodes":
+		if e.ComplexityRoot.CwmpSessionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionConnection.Nodes(childComplexity), true
+	case "CwmpSessionConnection.pageInfo":
+		if e.ComplexityRoot.CwmpSessionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionConnection.PageInfo(childComplexity), true
+
+	case "CwmpSessionEdge.cursor":
+		if e.ComplexityRoot.CwmpSessionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionEdge.Cursor(childComplexity), true
+	case "CwmpSessionEdge.node":
+		if e.ComplexityRoot.CwmpSessionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CwmpSessionEdge.Node(childComplexity), true
 
 	case "Device.bindings":
 		if e.ComplexityRoot.Device.Bindings == nil {
@@ -1638,6 +2050,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.CreatedAt(childComplexity), true
+	case "Device.diagnostics":
+		if e.ComplexityRoot.Device.Diagnostics == nil {
+			break
+		}
+
+		args, err := ec.field_Device_diagnostics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Diagnostics(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Device.events":
 		if e.ComplexityRoot.Device.Events == nil {
 			break
@@ -1761,12 +2184,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.ReauthRequired(childComplexity), true
+	case "Device.registrations":
+		if e.ComplexityRoot.Device.Registrations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Registrations(childComplexity), true
 	case "Device.serialNumber":
 		if e.ComplexityRoot.Device.SerialNumber == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Device.SerialNumber(childComplexity), true
+	case "Device.sessions":
+		if e.ComplexityRoot.Device.Sessions == nil {
+			break
+		}
+
+		args, err := ec.field_Device_sessions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Sessions(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Device.softwareVersion":
 		if e.ComplexityRoot.Device.SoftwareVersion == nil {
 			break
@@ -1796,6 +2236,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Tasks(childComplexity, args["state"].(*models.TaskState), args["first"].(int), args["after"].(*string)), true
+	case "Device.traceUntil":
+		if e.ComplexityRoot.Device.TraceUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.TraceUntil(childComplexity), true
 	case "Device.updatedAt":
 		if e.ComplexityRoot.Device.UpdatedAt == nil {
 			break
@@ -1834,6 +2280,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeviceConfiguration.DesiredKey(childComplexity), true
+	case "DeviceConfiguration.drifting":
+		if e.ComplexityRoot.DeviceConfiguration.Drifting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfiguration.Drifting(childComplexity), true
 	case "DeviceConfiguration.failure":
 		if e.ComplexityRoot.DeviceConfiguration.Failure == nil {
 			break
@@ -1916,6 +2368,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceLogin.SessionID(childComplexity), true
 
+	case "DeviceParameter.notification":
+		if e.ComplexityRoot.DeviceParameter.Notification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceParameter.Notification(childComplexity), true
 	case "DeviceParameter.path":
 		if e.ComplexityRoot.DeviceParameter.Path == nil {
 			break
@@ -2139,6 +2597,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeviceTaskPayload.UserErrors(childComplexity), true
+
+	case "Diagnostic.completedAt":
+		if e.ComplexityRoot.Diagnostic.CompletedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.CompletedAt(childComplexity), true
+	case "Diagnostic.device":
+		if e.ComplexityRoot.Diagnostic.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Device(childComplexity), true
+	case "Diagnostic.errorState":
+		if e.ComplexityRoot.Diagnostic.ErrorState == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.ErrorState(childComplexity), true
+	case "Diagnostic.fault":
+		if e.ComplexityRoot.Diagnostic.Fault == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Fault(childComplexity), true
+	case "Diagnostic.id":
+		if e.ComplexityRoot.Diagnostic.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.ID(childComplexity), true
+	case "Diagnostic.kind":
+		if e.ComplexityRoot.Diagnostic.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Kind(childComplexity), true
+	case "Diagnostic.requestedAt":
+		if e.ComplexityRoot.Diagnostic.RequestedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.RequestedAt(childComplexity), true
+	case "Diagnostic.requestedBy":
+		if e.ComplexityRoot.Diagnostic.RequestedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.RequestedBy(childComplexity), true
+	case "Diagnostic.result":
+		if e.ComplexityRoot.Diagnostic.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.Result(childComplexity), true
+	case "Diagnostic.state":
+		if e.ComplexityRoot.Diagnostic.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Diagnostic.State(childComplexity), true
+
+	case "DiagnosticConnection.edges":
+		if e.ComplexityRoot.DiagnosticConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticConnection.Edges(childComplexity), true
+	case "DiagnosticConnection.nodes":
+		if e.ComplexityRoot.DiagnosticConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticConnection.Nodes(childComplexity), true
+	case "DiagnosticConnection.pageInfo":
+		if e.ComplexityRoot.DiagnosticConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticConnection.PageInfo(childComplexity), true
+
+	case "DiagnosticEdge.cursor":
+		if e.ComplexityRoot.DiagnosticEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticEdge.Cursor(childComplexity), true
+	case "DiagnosticEdge.node":
+		if e.ComplexityRoot.DiagnosticEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticEdge.Node(childComplexity), true
+
+	case "DiagnosticPayload.diagnostic":
+		if e.ComplexityRoot.DiagnosticPayload.Diagnostic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticPayload.Diagnostic(childComplexity), true
+	case "DiagnosticPayload.replayed":
+		if e.ComplexityRoot.DiagnosticPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticPayload.Replayed(childComplexity), true
+	case "DiagnosticPayload.userErrors":
+		if e.ComplexityRoot.DiagnosticPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiagnosticPayload.UserErrors(childComplexity), true
 
 	case "DimensionValue.dimension":
 		if e.ComplexityRoot.DimensionValue.Dimension == nil {
@@ -2374,6 +2944,154 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HttpHeader.Value(childComplexity), true
 
+	case "JobProgress.cancelled":
+		if e.ComplexityRoot.JobProgress.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Cancelled(childComplexity), true
+	case "JobProgress.failed":
+		if e.ComplexityRoot.JobProgress.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Failed(childComplexity), true
+	case "JobProgress.failureRate":
+		if e.ComplexityRoot.JobProgress.FailureRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.FailureRate(childComplexity), true
+	case "JobProgress.inFlight":
+		if e.ComplexityRoot.JobProgress.InFlight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.InFlight(childComplexity), true
+	case "JobProgress.pending":
+		if e.ComplexityRoot.JobProgress.Pending == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Pending(childComplexity), true
+	case "JobProgress.skipped":
+		if e.ComplexityRoot.JobProgress.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Skipped(childComplexity), true
+	case "JobProgress.succeeded":
+		if e.ComplexityRoot.JobProgress.Succeeded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Succeeded(childComplexity), true
+	case "JobProgress.total":
+		if e.ComplexityRoot.JobProgress.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobProgress.Total(childComplexity), true
+
+	case "LineRegistration.answeredAt":
+		if e.ComplexityRoot.LineRegistration.AnsweredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.AnsweredAt(childComplexity), true
+	case "LineRegistration.lineIndex":
+		if e.ComplexityRoot.LineRegistration.LineIndex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.LineIndex(childComplexity), true
+	case "LineRegistration.number":
+		if e.ComplexityRoot.LineRegistration.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Number(childComplexity), true
+	case "LineRegistration.reason":
+		if e.ComplexityRoot.LineRegistration.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Reason(childComplexity), true
+	case "LineRegistration.reportedAt":
+		if e.ComplexityRoot.LineRegistration.ReportedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.ReportedAt(childComplexity), true
+	case "LineRegistration.since":
+		if e.ComplexityRoot.LineRegistration.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Since(childComplexity), true
+	case "LineRegistration.sipStatus":
+		if e.ComplexityRoot.LineRegistration.SipStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.SipStatus(childComplexity), true
+	case "LineRegistration.status":
+		if e.ComplexityRoot.LineRegistration.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LineRegistration.Status(childComplexity), true
+
+	case "LookupResult.answers":
+		if e.ComplexityRoot.LookupResult.Answers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LookupResult.Answers(childComplexity), true
+	case "LookupResult.authoritative":
+		if e.ComplexityRoot.LookupResult.Authoritative == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LookupResult.Authoritative(childComplexity), true
+	case "LookupResult.name":
+		if e.ComplexityRoot.LookupResult.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LookupResult.Name(childComplexity), true
+
+	case "LoopbackResult.jitterMs":
+		if e.ComplexityRoot.LoopbackResult.JitterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.JitterMs(childComplexity), true
+	case "LoopbackResult.lossPercent":
+		if e.ComplexityRoot.LoopbackResult.LossPercent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.LossPercent(childComplexity), true
+	case "LoopbackResult.received":
+		if e.ComplexityRoot.LoopbackResult.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.Received(childComplexity), true
+	case "LoopbackResult.rttMs":
+		if e.ComplexityRoot.LoopbackResult.RttMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.RttMs(childComplexity), true
+	case "LoopbackResult.sent":
+		if e.ComplexityRoot.LoopbackResult.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoopbackResult.Sent(childComplexity), true
+
 	case "Mutation.activateAccount":
 		if e.ComplexityRoot.Mutation.ActivateAccount == nil {
 			break
@@ -2385,6 +3103,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ActivateAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.cancelConfigTask":
+		if e.ComplexityRoot.Mutation.CancelConfigTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelConfigTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelConfigTask(childComplexity, args["input"].(model.TargetActionInput)), true
+	case "Mutation.cancelDeviceTask":
+		if e.ComplexityRoot.Mutation.CancelDeviceTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelDeviceTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelDeviceTask(childComplexity, args["input"].(model.TargetActionInput)), true
 	case "Mutation.completePackageUpload":
 		if e.ComplexityRoot.Mutation.CompletePackageUpload == nil {
 			break
@@ -2396,6 +3136,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompletePackageUpload(childComplexity, args["input"].(model.TargetActionInput)), true
+	case "Mutation.createConfigTask":
+		if e.ComplexityRoot.Mutation.CreateConfigTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createConfigTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateConfigTask(childComplexity, args["input"].(model.CreateConfigTaskInput)), true
 	case "Mutation.createDeviceTask":
 		if e.ComplexityRoot.Mutation.CreateDeviceTask == nil {
 			break
@@ -2440,6 +3191,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ProvisionAccount(childComplexity, args["input"].(model.ProvisionAccountInput)), true
+	case "Mutation.redeliverConfiguration":
+		if e.ComplexityRoot.Mutation.RedeliverConfiguration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_redeliverConfiguration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RedeliverConfiguration(childComplexity, args["input"].(model.RedeliverInput)), true
 	case "Mutation.refreshSession":
 		if e.ComplexityRoot.Mutation.RefreshSession == nil {
 			break
@@ -2523,6 +3285,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateAPIClientSecret(childComplexity, args["input"].(model.TargetActionInput)), true
+	case "Mutation.runDiagnostic":
+		if e.ComplexityRoot.Mutation.RunDiagnostic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_runDiagnostic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RunDiagnostic(childComplexity, args["input"].(model.RunDiagnosticInput)), true
 	case "Mutation.saveApiClient":
 		if e.ComplexityRoot.Mutation.SaveAPIClient == nil {
 			break
@@ -2595,6 +3368,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startDeviceTrace":
+		if e.ComplexityRoot.Mutation.StartDeviceTrace == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startDeviceTrace_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartDeviceTrace(childComplexity, args["input"].(model.TraceInput)), true
 	case "Mutation.startPackageUpload":
 		if e.ComplexityRoot.Mutation.StartPackageUpload == nil {
 			break
@@ -2937,6 +3721,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ParameterFault.Path(childComplexity), true
 
+	case "ParameterValue.path":
+		if e.ComplexityRoot.ParameterValue.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParameterValue.Path(childComplexity), true
+	case "ParameterValue.type":
+		if e.ComplexityRoot.ParameterValue.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParameterValue.Type(childComplexity), true
+	case "ParameterValue.value":
+		if e.ComplexityRoot.ParameterValue.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParameterValue.Value(childComplexity), true
+
+	case "PingResult.avgMs":
+		if e.ComplexityRoot.PingResult.AvgMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.AvgMs(childComplexity), true
+	case "PingResult.host":
+		if e.ComplexityRoot.PingResult.Host == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.Host(childComplexity), true
+	case "PingResult.maxMs":
+		if e.ComplexityRoot.PingResult.MaxMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.MaxMs(childComplexity), true
+	case "PingResult.minMs":
+		if e.ComplexityRoot.PingResult.MinMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.MinMs(childComplexity), true
+	case "PingResult.received":
+		if e.ComplexityRoot.PingResult.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.Received(childComplexity), true
+	case "PingResult.sent":
+		if e.ComplexityRoot.PingResult.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PingResult.Sent(childComplexity), true
+
 	case "PresenceChange.at":
 		if e.ComplexityRoot.PresenceChange.At == nil {
 			break
@@ -3045,6 +3885,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditEntries(childComplexity, args["filter"].(*model.AuditFilter), args["first"].(int), args["after"].(*string)), true
+	case "Query.configTask":
+		if e.ComplexityRoot.Query.ConfigTask == nil {
+			break
+		}
+
+		args, err := ec.field_Query_configTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ConfigTask(childComplexity, args["id"].(models.Subject)), true
+	case "Query.configTasks":
+		if e.ComplexityRoot.Query.ConfigTasks == nil {
+			break
+		}
+
+		args, err := ec.field_Query_configTasks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ConfigTasks(childComplexity, args["states"].([]models.JobState), args["first"].(int), args["after"].(*string)), true
 	case "Query.device":
 		if e.ComplexityRoot.Query.Device == nil {
 			break
@@ -3067,6 +3929,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Devices(childComplexity, args["filter"].(*model.DeviceFilter), args["sort"].(model.DeviceSort), args["direction"].(model.Direction), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.diagnostic":
+		if e.ComplexityRoot.Query.Diagnostic == nil {
+			break
+		}
+
+		args, err := ec.field_Query_diagnostic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Diagnostic(childComplexity, args["id"].(models.Subject)), true
 	case "Query.eventHead":
 		if e.ComplexityRoot.Query.EventHead == nil {
 			break
@@ -3164,6 +4037,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Webhooks(childComplexity), true
+
+	case "RegistrationResult.expiresInSeconds":
+		if e.ComplexityRoot.RegistrationResult.ExpiresInSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.ExpiresInSeconds(childComplexity), true
+	case "RegistrationResult.natType":
+		if e.ComplexityRoot.RegistrationResult.NatType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.NatType(childComplexity), true
+	case "RegistrationResult.reason":
+		if e.ComplexityRoot.RegistrationResult.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.Reason(childComplexity), true
+	case "RegistrationResult.registered":
+		if e.ComplexityRoot.RegistrationResult.Registered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.Registered(childComplexity), true
+	case "RegistrationResult.responseMs":
+		if e.ComplexityRoot.RegistrationResult.ResponseMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.ResponseMs(childComplexity), true
+	case "RegistrationResult.serverUsed":
+		if e.ComplexityRoot.RegistrationResult.ServerUsed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.ServerUsed(childComplexity), true
+	case "RegistrationResult.sipStatus":
+		if e.ComplexityRoot.RegistrationResult.SipStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationResult.SipStatus(childComplexity), true
 
 	case "ResetAccountPasswordPayload.account":
 		if e.ComplexityRoot.ResetAccountPasswordPayload.Account == nil {
@@ -3476,6 +4392,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StateConflict.Retryable(childComplexity), true
 
+	case "Subscription.diagnostic":
+		if e.ComplexityRoot.Subscription.Diagnostic == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_diagnostic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Diagnostic(childComplexity, args["id"].(models.Subject)), true
 	case "Subscription.eventStream":
 		if e.ComplexityRoot.Subscription.EventStream == nil {
 			break
@@ -3519,6 +4446,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SystemActor.Component(childComplexity), true
+
+	case "TargetSummary.filter":
+		if e.ComplexityRoot.TargetSummary.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.Filter(childComplexity), true
+	case "TargetSummary.frozen":
+		if e.ComplexityRoot.TargetSummary.Frozen == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.Frozen(childComplexity), true
+	case "TargetSummary.matched":
+		if e.ComplexityRoot.TargetSummary.Matched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.Matched(childComplexity), true
+	case "TargetSummary.snapshotAt":
+		if e.ComplexityRoot.TargetSummary.SnapshotAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetSummary.SnapshotAt(childComplexity), true
 
 	case "TimelineConnection.edges":
 		if e.ComplexityRoot.TimelineConnection.Edges == nil {
@@ -3616,6 +4568,63 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TimelineEntry.Title(childComplexity, args["locale"].(string)), true
+
+	case "TracerouteHop.address":
+		if e.ComplexityRoot.TracerouteHop.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.Address(childComplexity), true
+	case "TracerouteHop.error":
+		if e.ComplexityRoot.TracerouteHop.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.Error(childComplexity), true
+	case "TracerouteHop.index":
+		if e.ComplexityRoot.TracerouteHop.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.Index(childComplexity), true
+	case "TracerouteHop.rttMs":
+		if e.ComplexityRoot.TracerouteHop.RttMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteHop.RttMs(childComplexity), true
+
+	case "TracerouteResult.hops":
+		if e.ComplexityRoot.TracerouteResult.Hops == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteResult.Hops(childComplexity), true
+	case "TracerouteResult.host":
+		if e.ComplexityRoot.TracerouteResult.Host == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TracerouteResult.Host(childComplexity), true
+
+	case "TransferResult.bitsPerSecond":
+		if e.ComplexityRoot.TransferResult.BitsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TransferResult.BitsPerSecond(childComplexity), true
+	case "TransferResult.bytes":
+		if e.ComplexityRoot.TransferResult.Bytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TransferResult.Bytes(childComplexity), true
+	case "TransferResult.durationMs":
+		if e.ComplexityRoot.TransferResult.DurationMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TransferResult.DurationMs(childComplexity), true
 
 	case "UploadSession.expiresAt":
 		if e.ComplexityRoot.UploadSession.ExpiresAt == nil {
@@ -3950,6 +4959,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AccountFilter", ec.unmarshalInputAccountFilter),
 			graphql.NewInputUnmarshaler("AccountRef", ec.unmarshalInputAccountRef),
 			graphql.NewInputUnmarshaler("AuditFilter", ec.unmarshalInputAuditFilter),
+			graphql.NewInputUnmarshaler("CreateConfigTaskInput", ec.unmarshalInputCreateConfigTaskInput),
 			graphql.NewInputUnmarshaler("CreateDeviceTaskInput", ec.unmarshalInputCreateDeviceTaskInput),
 			graphql.NewInputUnmarshaler("DeviceFilter", ec.unmarshalInputDeviceFilter),
 			graphql.NewInputUnmarshaler("DeviceIdentityInput", ec.unmarshalInputDeviceIdentityInput),
@@ -3959,10 +4969,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("NoticeInput", ec.unmarshalInputNoticeInput),
 			graphql.NewInputUnmarshaler("ParameterValueInput", ec.unmarshalInputParameterValueInput),
 			graphql.NewInputUnmarshaler("ProvisionAccountInput", ec.unmarshalInputProvisionAccountInput),
+			graphql.NewInputUnmarshaler("RedeliverInput", ec.unmarshalInputRedeliverInput),
 			graphql.NewInputUnmarshaler("RegisterDeviceInput", ec.unmarshalInputRegisterDeviceInput),
 			graphql.NewInputUnmarshaler("ResetAccountPasswordInput", ec.unmarshalInputResetAccountPasswordInput),
 			graphql.NewInputUnmarshaler("RevealInput", ec.unmarshalInputRevealInput),
 			graphql.NewInputUnmarshaler("RewindWebhookInput", ec.unmarshalInputRewindWebhookInput),
+			graphql.NewInputUnmarshaler("RunDiagnosticInput", ec.unmarshalInputRunDiagnosticInput),
 			graphql.NewInputUnmarshaler("SaveApiClientInput", ec.unmarshalInputSaveApiClientInput),
 			graphql.NewInputUnmarshaler("SaveOperatorInput", ec.unmarshalInputSaveOperatorInput),
 			graphql.NewInputUnmarshaler("SaveRoleInput", ec.unmarshalInputSaveRoleInput),
@@ -3972,6 +4984,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SuspendAccountInput", ec.unmarshalInputSuspendAccountInput),
 			graphql.NewInputUnmarshaler("TargetActionInput", ec.unmarshalInputTargetActionInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
+			graphql.NewInputUnmarshaler("TraceInput", ec.unmarshalInputTraceInput),
 		)
 	}
 	first := true
@@ -4534,6 +5547,87 @@ type Query {
   nodes(ids: [ID!]!): [Node]! @cost(weight: 1, by: ["ids"])
 }
 `, BuiltIn: false},
+	{Name: "../configtask.graphqls", Input: `enum JobState {
+  DRAFT
+  PENDING_APPROVAL
+  SCHEDULED
+  RUNNING
+  PAUSED
+  ABORTING
+  ABORTED
+  COMPLETED
+  COMPLETED_WITH_FAILURES
+}
+type JobProgress {
+  total: Long!
+  pending: Long!
+  inFlight: Long!
+  succeeded: Long!
+  failed: Long!
+  skipped: Long!
+  cancelled: Long!
+  "failed / (succeeded + failed)"
+  failureRate: Float!
+}
+type TargetSummary {
+  filter: JSON!
+  "true: membership frozen at start"
+  frozen: Boolean!
+  matched: Long!
+  snapshotAt: DateTime
+}
+type ParameterValue {
+  path: String!
+  value: String!
+  type: String!
+}
+"One set of parameters pushed to many devices"
+type ConfigTask implements Node & Versioned @need(perm: DEVICE_READ) {
+  id: ID!
+  version: Int!
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  name: String!
+  values: [ParameterValue!]!
+  target: TargetSummary!
+  state: JobState!
+  progress: JobProgress!
+  "those that mirror what becomes of the devices' new versions; they are never sent themselves"
+  tasks(state: TaskState, first: Int! = 50, after: String): DeviceTaskConnection!
+}
+type ConfigTaskEdge {
+  cursor: String!
+  node: ConfigTask!
+}
+type ConfigTaskConnection {
+  edges: [ConfigTaskEdge!]!
+  nodes: [ConfigTask!]!
+  pageInfo: PageInfo!
+}
+extend type Query {
+  configTask(id: ID!): ConfigTask @need(perm: DEVICE_READ)
+  configTasks(states: [JobState!], first: Int! = 20, after: String): ConfigTaskConnection! @need(perm: DEVICE_READ)
+}
+extend type Mutation {
+  createConfigTask(input: CreateConfigTaskInput!): ConfigTaskPayload! @need(perm: DEVICE_WRITE) @cost(weight: 20)
+  "no more devices are begun; those that were go on"
+  cancelConfigTask(input: TargetActionInput!): ConfigTaskPayload! @need(perm: DEVICE_WRITE)
+}
+input CreateConfigTaskInput {
+  idempotencyKey: String!
+  name: String!
+  filter: DeviceFilter!
+  "1..64"
+  values: [ParameterValueInput!]!
+  "1..6000"
+  maxStartsPerMinute: Int! = 600
+}
+type ConfigTaskPayload implements MutationPayload {
+  configTask: ConfigTask
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../desk.graphqls", Input: `extend type Account {
   health: AccountHealth!
   "what happened to it and was done to it, the newest first"
@@ -4688,6 +5782,34 @@ type Device implements Node & Versioned @need(perm: DEVICE_READ) {
   "every change of reachability, newest first; kept for 90 days"
   presenceHistory(first: Int! = 20, after: String): PresenceChangeConnection! @cost(weight: 1, by: ["first"])
   events(first: Int! = 50, after: String): EventConnection! @need(perm: EVENT_READ)
+  "kept only while a trace runs; secrets and personal data masked"
+  sessions(first: Int! = 10, after: String): CwmpSessionConnection! @need(perm: TRACE_RUN)
+  traceUntil: DateTime
+  "what it last told of its lines; empty for a device that tells nothing of them"
+  registrations: [LineRegistration!]!
+}
+enum LineStatus {
+  UP
+  INITIALIZING
+  REGISTERING
+  UNREGISTERING
+  ERROR
+  TESTING
+  QUIESCENT
+  DISABLED
+  UNKNOWN
+}
+type LineRegistration {
+  lineIndex: Int!
+  number: String @pii
+  status: LineStatus!
+  since: DateTime!
+  "the last answer to a SIP registration, null if none was told"
+  sipStatus: Int
+  reason: String
+  "when that answer came, by the device's clock"
+  answeredAt: DateTime
+  reportedAt: DateTime!
 }
 type DeviceConfiguration {
   desiredKey: String!
@@ -4695,6 +5817,8 @@ type DeviceConfiguration {
   state: ConfigurationState!
   failure: String
   unsupportedPaths: [String!]!
+  "the device keeps changing back what it is given; it is left alone until the next day"
+  drifting: Boolean!
   changedAt: DateTime!
 }
 type DeviceLogin {
@@ -4718,6 +5842,7 @@ type DeviceParameter {
   value: String
   type: String!
   writable: Boolean
+  notification: Int
   reportedAt: DateTime!
 }
 type DeviceConnection {
@@ -4789,6 +5914,14 @@ extend type Query {
 extend type Mutation {
   "Pre-registers a CPE (stock list, generic TR-069 device): its identity, type and the digest credentials it will present"
   registerDevice(input: RegisterDeviceInput!): DevicePayload! @need(perm: DEVICE_WRITE)
+  "issues a new version with every parameter, delivered at the next session"
+  redeliverConfiguration(input: RedeliverInput!): DevicePayload! @need(perm: ACCOUNT_CARE)
+}
+input RedeliverInput {
+  idempotencyKey: String!
+  device: DeviceRef!
+  "ask the device to come at once; one without an address for that is no error"
+  wake: Boolean! = true
 }
 input RegisterDeviceInput {
   idempotencyKey: String!
@@ -4806,6 +5939,118 @@ type DevicePayload implements MutationPayload {
   "set only by the registerDevice call that generated them"
   acsUsername: String
   acsPassword: String @secret
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../diagnostic.graphqls", Input: `enum DiagnosticKind {
+  IP_PING
+  TRACEROUTE
+  DOWNLOAD_SPEED
+  UPLOAD_SPEED
+  NSLOOKUP
+  SIP_REGISTRATION
+  MEDIA_LOOPBACK
+}
+"One test that a device ran, runs or will run. Without requestedBy: the device brought its result unasked"
+type Diagnostic implements Node @need(perm: DIAG_RUN) {
+  id: ID!
+  device: Device!
+  kind: DiagnosticKind!
+  state: TaskState!
+  requestedAt: DateTime!
+  completedAt: DateTime
+  fault: CwmpFault
+  "the end state when it is an error, as the client wrote it"
+  errorState: String
+  result: DiagnosticResult
+  requestedBy: Actor
+}
+union DiagnosticResult = PingResult | TracerouteResult | TransferResult | LookupResult | RegistrationResult | LoopbackResult
+type LoopbackResult {
+  sent: Int!
+  received: Int!
+  lossPercent: Float
+  jitterMs: Float
+  rttMs: Float
+}
+type PingResult {
+  host: String!
+  sent: Int!
+  received: Int!
+  minMs: Float
+  avgMs: Float
+  maxMs: Float
+}
+type TracerouteResult {
+  host: String!
+  hops: [TracerouteHop!]!
+}
+type TracerouteHop {
+  index: Int!
+  address: String
+  rttMs: [Float!]!
+  "the ICMP error that it answered with, if any"
+  error: String
+}
+type TransferResult {
+  bytes: Long!
+  durationMs: Int!
+  bitsPerSecond: Long!
+}
+type LookupResult {
+  name: String!
+  answers: [String!]!
+  authoritative: Boolean!
+}
+type RegistrationResult {
+  registered: Boolean!
+  sipStatus: Int
+  reason: String
+  expiresInSeconds: Int
+  responseMs: Int
+  serverUsed: String
+  natType: String
+}
+type DiagnosticConnection {
+  edges: [DiagnosticEdge!]!
+  nodes: [Diagnostic!]!
+  pageInfo: PageInfo!
+}
+type DiagnosticEdge {
+  cursor: String!
+  node: Diagnostic!
+}
+extend type Device {
+  "newest first; those that are over are kept for 90 days"
+  diagnostics(first: Int! = 20, after: String): DiagnosticConnection! @cost(weight: 1, by: ["first"])
+}
+extend type Query {
+  diagnostic(id: ID!): Diagnostic @need(perm: DIAG_RUN)
+}
+extend type Mutation {
+  runDiagnostic(input: RunDiagnosticInput!): DiagnosticPayload! @need(perm: DIAG_RUN)
+}
+extend type Subscription {
+  "first as it is now, then at each change"
+  diagnostic(id: ID!): Diagnostic! @need(perm: DIAG_RUN)
+}
+"""
+host: ping and trace route; URL: speed tests; name: NSLOOKUP; registrar or nothing: SIP_REGISTRATION; echo server, with or without port: MEDIA_LOOPBACK.
+server: the name server of NSLOOKUP. bytes: of a packet of IP_PING and TRACEROUTE, of the whole upload. count: tries of IP_PING, TRACEROUTE, NSLOOKUP
+"""
+input RunDiagnosticInput {
+  idempotencyKey: String!
+  device: DeviceRef!
+  kind: DiagnosticKind!
+  host: String
+  server: String
+  bytes: Long
+  count: Int
+  timeoutSeconds: Int! = 60
+}
+type DiagnosticPayload implements MutationPayload {
+  diagnostic: Diagnostic
   replayed: Boolean!
   userErrors: [UserError!]!
 }
@@ -5203,8 +6448,15 @@ enum TaskKind {
   GET_VALUES
   SET_VALUES
   GET_NAMES
+  GET_ATTRIBUTES
+  SET_ATTRIBUTES
+  ADD_OBJECT
+  DELETE_OBJECT
   REBOOT
+  FACTORY_RESET
+  GET_RPC_METHODS
   DOWNLOAD
+  SCHEDULE_INFORM
 }
 type CwmpFault {
   code: Int!
@@ -5242,13 +6494,18 @@ type DeviceTaskEdge {
 }
 extend type Mutation {
   createDeviceTask(input: CreateDeviceTaskInput!): DeviceTaskPayload! @need(perm: DEVICE_WRITE)
+  "takes back what was not sent yet; anything else is STATE_CONFLICT"
+  cancelDeviceTask(input: TargetActionInput!): DeviceTaskPayload! @need(perm: DEVICE_WRITE)
 }
 input ParameterValueInput {
   path: String!
   value: String!
   type: String! = "xsd:string"
 }
-"GET_VALUES: paths (1..64); SET_VALUES: values (1..64); GET_NAMES: objectPath and nextLevel; REBOOT: nothing; DOWNLOAD: packageId and delaySeconds"
+"""
+GET_VALUES and GET_ATTRIBUTES: paths (1..64); SET_VALUES: values (1..64); SET_ATTRIBUTES: paths and notification; GET_NAMES: objectPath and
+nextLevel; ADD_OBJECT and DELETE_OBJECT: objectPath; DOWNLOAD: packageId and delaySeconds; SCHEDULE_INFORM: arguments; others: nothing
+"""
 input CreateDeviceTaskInput {
   idempotencyKey: String!
   device: DeviceRef!
@@ -5256,10 +6513,14 @@ input CreateDeviceTaskInput {
   paths: [String!]
   values: [ParameterValueInput!]
   objectPath: String
+  "0 off, 1 passive, 2 active"
+  notification: Int
   nextLevel: Boolean! = true
   packageId: ID
   "the least delay of a download"
   delaySeconds: Int! = 0
+  "method specific, see docs/api.md"
+  arguments: JSON
   expiresInSeconds: Int! = 86400
   "ask the device to come at once; one without an address for that is no error, its next session takes the task"
   wake: Boolean! = true
@@ -5268,6 +6529,48 @@ type DeviceTaskPayload implements MutationPayload {
   task: DeviceTask
   replayed: Boolean!
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../trace.graphqls", Input: `type CwmpSession {
+  id: ID!
+  startedAt: DateTime!
+  endedAt: DateTime
+  events: [String!]!
+  outcome: String!
+  "the network that the device was in; the address itself is personal data"
+  remoteAddress: String
+  messages: [CwmpMessage!]!
+}
+
+type CwmpMessage {
+  at: DateTime!
+  fromDevice: Boolean!
+  method: String!
+  "the XML, or in brackets why it was not kept"
+  body: String!
+}
+
+type CwmpSessionEdge {
+  cursor: String!
+  node: CwmpSession!
+}
+
+type CwmpSessionConnection {
+  edges: [CwmpSessionEdge!]!
+  nodes: [CwmpSession!]!
+  pageInfo: PageInfo!
+}
+
+extend type Mutation {
+  "Records the next sessions of one device, at most 100 messages. A repeat starts anew."
+  startDeviceTrace(input: TraceInput!): DevicePayload! @need(perm: TRACE_RUN)
+}
+
+input TraceInput {
+  device: DeviceRef!
+  "1..1440"
+  minutes: Int! = 30
+  reason: String!
 }
 `, BuiltIn: false},
 	{Name: "../webhook.graphqls", Input: `"Gets the events of the log by POST, signed, in the one order of commits, at least once (docs/api.md)"
@@ -5702,6 +7005,66 @@ func (ec *executionContext) childFields_CallStatisticsBucket(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type CallStatisticsBucket", field.Name)
 }
 
+func (ec *executionContext) childFields_ConfigTask(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ConfigTask_id(ctx, field)
+	case "version":
+		return ec.fieldContext_ConfigTask_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ConfigTask_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_ConfigTask_updatedAt(ctx, field)
+	case "name":
+		return ec.fieldContext_ConfigTask_name(ctx, field)
+	case "values":
+		return ec.fieldContext_ConfigTask_values(ctx, field)
+	case "target":
+		return ec.fieldContext_ConfigTask_target(ctx, field)
+	case "state":
+		return ec.fieldContext_ConfigTask_state(ctx, field)
+	case "progress":
+		return ec.fieldContext_ConfigTask_progress(ctx, field)
+	case "tasks":
+		return ec.fieldContext_ConfigTask_tasks(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTask", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfigTaskConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ConfigTaskConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ConfigTaskConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ConfigTaskConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTaskConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfigTaskEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ConfigTaskEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ConfigTaskEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTaskEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfigTaskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "configTask":
+		return ec.fieldContext_ConfigTaskPayload_configTask(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ConfigTaskPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConfigTaskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfigTaskPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CwmpFault(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "code":
@@ -5712,6 +7075,62 @@ func (ec *executionContext) childFields_CwmpFault(ctx context.Context, field gra
 		return ec.fieldContext_CwmpFault_parameterFaults(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CwmpFault", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CwmpMessage_at(ctx, field)
+	case "fromDevice":
+		return ec.fieldContext_CwmpMessage_fromDevice(ctx, field)
+	case "method":
+		return ec.fieldContext_CwmpMessage_method(ctx, field)
+	case "body":
+		return ec.fieldContext_CwmpMessage_body(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpMessage", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CwmpSession_id(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_CwmpSession_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_CwmpSession_endedAt(ctx, field)
+	case "events":
+		return ec.fieldContext_CwmpSession_events(ctx, field)
+	case "outcome":
+		return ec.fieldContext_CwmpSession_outcome(ctx, field)
+	case "remoteAddress":
+		return ec.fieldContext_CwmpSession_remoteAddress(ctx, field)
+	case "messages":
+		return ec.fieldContext_CwmpSession_messages(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpSession", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpSessionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CwmpSessionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CwmpSessionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CwmpSessionConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpSessionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CwmpSessionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CwmpSessionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CwmpSessionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CwmpSessionEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5776,6 +7195,14 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_presenceHistory(ctx, field)
 	case "events":
 		return ec.fieldContext_Device_events(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Device_sessions(ctx, field)
+	case "traceUntil":
+		return ec.fieldContext_Device_traceUntil(ctx, field)
+	case "registrations":
+		return ec.fieldContext_Device_registrations(ctx, field)
+	case "diagnostics":
+		return ec.fieldContext_Device_diagnostics(ctx, field)
 	case "callStatistics":
 		return ec.fieldContext_Device_callStatistics(ctx, field)
 	}
@@ -5794,6 +7221,8 @@ func (ec *executionContext) childFields_DeviceConfiguration(ctx context.Context,
 		return ec.fieldContext_DeviceConfiguration_failure(ctx, field)
 	case "unsupportedPaths":
 		return ec.fieldContext_DeviceConfiguration_unsupportedPaths(ctx, field)
+	case "drifting":
+		return ec.fieldContext_DeviceConfiguration_drifting(ctx, field)
 	case "changedAt":
 		return ec.fieldContext_DeviceConfiguration_changedAt(ctx, field)
 	}
@@ -5848,6 +7277,8 @@ func (ec *executionContext) childFields_DeviceParameter(ctx context.Context, fie
 		return ec.fieldContext_DeviceParameter_type(ctx, field)
 	case "writable":
 		return ec.fieldContext_DeviceParameter_writable(ctx, field)
+	case "notification":
+		return ec.fieldContext_DeviceParameter_notification(ctx, field)
 	case "reportedAt":
 		return ec.fieldContext_DeviceParameter_reportedAt(ctx, field)
 	}
@@ -5958,6 +7389,66 @@ func (ec *executionContext) childFields_DeviceTaskPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type DeviceTaskPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Diagnostic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Diagnostic_id(ctx, field)
+	case "device":
+		return ec.fieldContext_Diagnostic_device(ctx, field)
+	case "kind":
+		return ec.fieldContext_Diagnostic_kind(ctx, field)
+	case "state":
+		return ec.fieldContext_Diagnostic_state(ctx, field)
+	case "requestedAt":
+		return ec.fieldContext_Diagnostic_requestedAt(ctx, field)
+	case "completedAt":
+		return ec.fieldContext_Diagnostic_completedAt(ctx, field)
+	case "fault":
+		return ec.fieldContext_Diagnostic_fault(ctx, field)
+	case "errorState":
+		return ec.fieldContext_Diagnostic_errorState(ctx, field)
+	case "result":
+		return ec.fieldContext_Diagnostic_result(ctx, field)
+	case "requestedBy":
+		return ec.fieldContext_Diagnostic_requestedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Diagnostic", field.Name)
+}
+
+func (ec *executionContext) childFields_DiagnosticConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DiagnosticConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DiagnosticConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DiagnosticConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiagnosticConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DiagnosticEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DiagnosticEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DiagnosticEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiagnosticEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DiagnosticPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "diagnostic":
+		return ec.fieldContext_DiagnosticPayload_diagnostic(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DiagnosticPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DiagnosticPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiagnosticPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DimensionValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "dimension":
@@ -6056,6 +7547,50 @@ func (ec *executionContext) childFields_HttpHeader(ctx context.Context, field gr
 		return ec.fieldContext_HttpHeader_value(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HttpHeader", field.Name)
+}
+
+func (ec *executionContext) childFields_JobProgress(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_JobProgress_total(ctx, field)
+	case "pending":
+		return ec.fieldContext_JobProgress_pending(ctx, field)
+	case "inFlight":
+		return ec.fieldContext_JobProgress_inFlight(ctx, field)
+	case "succeeded":
+		return ec.fieldContext_JobProgress_succeeded(ctx, field)
+	case "failed":
+		return ec.fieldContext_JobProgress_failed(ctx, field)
+	case "skipped":
+		return ec.fieldContext_JobProgress_skipped(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_JobProgress_cancelled(ctx, field)
+	case "failureRate":
+		return ec.fieldContext_JobProgress_failureRate(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobProgress", field.Name)
+}
+
+func (ec *executionContext) childFields_LineRegistration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lineIndex":
+		return ec.fieldContext_LineRegistration_lineIndex(ctx, field)
+	case "number":
+		return ec.fieldContext_LineRegistration_number(ctx, field)
+	case "status":
+		return ec.fieldContext_LineRegistration_status(ctx, field)
+	case "since":
+		return ec.fieldContext_LineRegistration_since(ctx, field)
+	case "sipStatus":
+		return ec.fieldContext_LineRegistration_sipStatus(ctx, field)
+	case "reason":
+		return ec.fieldContext_LineRegistration_reason(ctx, field)
+	case "answeredAt":
+		return ec.fieldContext_LineRegistration_answeredAt(ctx, field)
+	case "reportedAt":
+		return ec.fieldContext_LineRegistration_reportedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LineRegistration", field.Name)
 }
 
 func (ec *executionContext) childFields_Operator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6206,6 +7741,18 @@ func (ec *executionContext) childFields_ParameterFault(ctx context.Context, fiel
 		return ec.fieldContext_ParameterFault_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ParameterFault", field.Name)
+}
+
+func (ec *executionContext) childFields_ParameterValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_ParameterValue_path(ctx, field)
+	case "value":
+		return ec.fieldContext_ParameterValue_value(ctx, field)
+	case "type":
+		return ec.fieldContext_ParameterValue_type(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ParameterValue", field.Name)
 }
 
 func (ec *executionContext) childFields_PresenceChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6408,6 +7955,20 @@ func (ec *executionContext) childFields_Suspension(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Suspension", field.Name)
 }
 
+func (ec *executionContext) childFields_TargetSummary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "filter":
+		return ec.fieldContext_TargetSummary_filter(ctx, field)
+	case "frozen":
+		return ec.fieldContext_TargetSummary_frozen(ctx, field)
+	case "matched":
+		return ec.fieldContext_TargetSummary_matched(ctx, field)
+	case "snapshotAt":
+		return ec.fieldContext_TargetSummary_snapshotAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TargetSummary", field.Name)
+}
+
 func (ec *executionContext) childFields_TimelineConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -6452,6 +8013,20 @@ func (ec *executionContext) childFields_TimelineEntry(ctx context.Context, field
 		return ec.fieldContext_TimelineEntry_event(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TimelineEntry", field.Name)
+}
+
+func (ec *executionContext) childFields_TracerouteHop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_TracerouteHop_index(ctx, field)
+	case "address":
+		return ec.fieldContext_TracerouteHop_address(ctx, field)
+	case "rttMs":
+		return ec.fieldContext_TracerouteHop_rttMs(ctx, field)
+	case "error":
+		return ec.fieldContext_TracerouteHop_error(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TracerouteHop", field.Name)
 }
 
 func (ec *executionContext) childFields_UploadSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1360,6 +1360,20 @@ func (ec *executionContext) marshalNParameterFault2ᚖgithubᚗcomᚋsoftacsᚋs
 	return ec._ParameterFault(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNParameterValueInput2ᚕᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐParameterValueInputᚄ(ctx context.Context, v any) ([]*model.ParameterValueInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.ParameterValueInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNParameterValueInput2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐParameterValueInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) unmarshalNParameterValueInput2ᚖgithubᚗcomᚋsoftacsᚋsoftacsᚋgraphᚋmodelᚐParameterValueInput(ctx context.Context, v any) (*model.ParameterValueInput, error) {
 	res, err := ec.unmarshalInputParameterValueInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)

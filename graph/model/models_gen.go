@@ -118,6 +118,35 @@ type BindingEdge struct {
 	Node   *models.Binding `json:"node"`
 }
 
+type ConfigTaskConnection struct {
+	Edges    []*ConfigTaskEdge    `json:"edges"`
+	Nodes    []*models.ConfigTask `json:"nodes"`
+	PageInfo *types.PageInfo      `json:"pageInfo"`
+}
+
+type ConfigTaskEdge struct {
+	Cursor string             `json:"cursor"`
+	Node   *models.ConfigTask `json:"node"`
+}
+
+type ConfigTaskPayload struct {
+	ConfigTask *models.ConfigTask `json:"configTask,omitempty"`
+	Replayed   bool               `json:"replayed"`
+	UserErrors []UserError        `json:"userErrors"`
+}
+
+func (ConfigTaskPayload) IsMutationPayload() {}
+
+type CreateConfigTaskInput struct {
+	IdempotencyKey string        `json:"idempotencyKey"`
+	Name           string        `json:"name"`
+	Filter         *DeviceFilter `json:"filter"`
+	// 1..64
+	Values []*ParameterValueInput `json:"values"`
+	// 1..6000
+	MaxStartsPerMinute int `json:"maxStartsPerMinute"`
+}
+
 // GET_VALUES and GET_ATTRIBUTES: paths (1..64); SET_VALUES: values (1..64); SET_ATTRIBUTES: paths and notification; GET_NAMES: objectPath and
 // nextLevel; ADD_OBJECT and DELETE_OBJECT: objectPath; DOWNLOAD: packageId and delaySeconds; SCHEDULE_INFORM: arguments; others: nothing
 type CreateDeviceTaskInput struct {
@@ -357,6 +386,12 @@ type PackageUploadPayload struct {
 
 func (PackageUploadPayload) IsMutationPayload() {}
 
+type ParameterValue struct {
+	Path  string `json:"path"`
+	Value string `json:"value"`
+	Type  string `json:"type"`
+}
+
 type ParameterValueInput struct {
 	Path  string `json:"path"`
 	Value string `json:"value"`
@@ -413,6 +448,13 @@ type ProvisionAccountInput struct {
 }
 
 type Query struct {
+}
+
+type RedeliverInput struct {
+	IdempotencyKey string     `json:"idempotencyKey"`
+	Device         *DeviceRef `json:"device"`
+	// ask the device to come at once; one without an address for that is no error
+	Wake bool `json:"wake"`
 }
 
 type RegisterDeviceInput struct {
@@ -623,6 +665,14 @@ type TargetActionInput struct {
 	ExpectedVersion graphql.Omittable[*int]    `json:"expectedVersion,omitempty"`
 	// kept in the audit log
 	Note graphql.Omittable[*string] `json:"note,omitempty"`
+}
+
+type TargetSummary struct {
+	Filter any `json:"filter"`
+	// true: membership frozen at start
+	Frozen     bool         `json:"frozen"`
+	Matched    int64        `json:"matched"`
+	SnapshotAt *models.Time `json:"snapshotAt,omitempty"`
 }
 
 type TimeRange struct {

@@ -355,7 +355,7 @@ func (v *Visit) seen() { v.room.Devices.Seen(v.device, v.sighting()) }
 // sighting is what this Inform tells of the device's presence, now.
 func (v *Visit) sighting() models.DevicePresence {
 	now := v.room.clock.Now()
-	p := models.DevicePresence{DeviceID: v.device.ID, LastInformAt: now, IPAddress: v.in.RemoteAddress}
+	p := models.DevicePresence{DeviceID: v.device.ID, LastInformAt: now, IPAddress: v.in.RemoteAddress, LineAt: devices.LineTold(v.in, now)}
 	if v.in.Has(models.EventBoot) || v.in.Has(models.EventBootstrap) {
 		p.LastBootAt = now
 	}

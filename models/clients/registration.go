@@ -26,6 +26,7 @@ type registration struct {
 	own      []models.Value
 	delivery *configuration.Delivery
 	outcome  models.Outcome
+	building building
 }
 
 func newRegistration(v *Visit) *registration {
@@ -117,7 +118,7 @@ func (f *registration) deliver(context.Context) (*models.Request, error) {
 	if f.delivery != nil {
 		request.Values = append(request.Values, f.delivery.Values...)
 		request.Version = f.delivery.Version
-		request.Without = f.delivery.Dropped
+		request.Without, request.Moved = f.delivery.Dropped, f.delivery.Moved
 	}
 	f.take = f.delivered
 	return request, nil
@@ -163,6 +164,10 @@ func (f *registration) rejected(ctx context.Context, fault models.Fault) error {
 	case f.delivery == nil:
 		return f.deny(ctx, denied(f.outcome.Result))
 	}
+	if f.building.begin(f.room.Configuration.Missing(f.delivery, fault), &fault) {
+		f.then = f.construct
+		return nil
+	}
 	var retry *configuration.Delivery
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		retry, err = f.room.Configuration.Refused(tx, f.device, f.epoch, f.delivery, fault)
@@ -171,15 +176,41 @@ func (f *registration) rejected(ctx context.Context, fault models.Fault) error {
 	if err != nil && !errors.Is(err, configuration.ErrOvertaken) {
 		return err
 	}
+	f.again(retry)
+	return nil
+}
+
+// construct adds objects that the client does not have and the delivery sets; then that goes out again.
+func (f *registration) construct(ctx context.Context) (*models.Request, error) {
+	request, err := f.building.next(ctx, f.Visit)
+	if err == nil && request != nil {
+		f.take = func(ctx context.Context, reply models.Reply) error {
+			f.then = f.construct
+			return f.building.answer(ctx, f.Visit, reply)
+		}
+		return request, nil
+	}
+	var next *configuration.Delivery
+	if err == nil {
+		next, err = f.building.done(ctx, f.Visit, f.delivery)
+	}
+	if err != nil && !errors.Is(err, configuration.ErrOvertaken) {
+		return nil, err
+	}
+	f.again(next)
+	return nil, nil
+}
+
+// again sends what is left of a refused delivery; nil: nothing is.
+func (f *registration) again(retry *configuration.Delivery) {
 	f.configured = true
 	if retry == nil {
 		f.tell(models.Outcome{Result: models.ResultOK, Delivery: models.DeliveryFailed})
-		return nil
+		return
 	}
 	f.delivery = retry
 	f.own = slices.DeleteFunc(f.own, func(v models.Value) bool { return slices.Contains(retry.Dropped, v.Name) })
 	f.then = f.deliver
-	return nil
 }
 
 // instead follows a refused ALREADY_DONE with everything: what may be left out of a delivery is known there, and the new HTTP credentials

@@ -3,6 +3,8 @@ package clients
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
@@ -32,6 +34,10 @@ type service struct {
 	// test is the diagnostic that is being read or begun; nil if none is. read, tested: this session has read, or begun, what there was.
 	test         *models.Diagnostic
 	read, tested bool
+	// building adds objects that delivery sets and the device does not have.
+	building building
+	// reading: values are read back, because the device may have changed what it was given; sampled: that was done.
+	reading, sampled bool
 	// gone: the device was unbound in this session, because it has answered for the closing of its account. told: it knows.
 	gone, told bool
 	// over: a newer session has the device, or there is nothing left.
@@ -60,6 +66,9 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 		f.told, f.task = true, nil
 		outcome := denied(models.ResultReauthRequired)
 		return &models.Request{Method: models.SetParameterValues, Outcome: &outcome}, nil
+	}
+	if request, err = f.sample(ctx); err != nil || request != nil {
+		return request, err
 	}
 	// A device that owes a proof is here for what its account's suspension or end takes from it.
 	if f.taken < maxTasks && !f.gone && !f.device.ReauthRequired {
@@ -122,8 +131,13 @@ func (f *service) diagnose(ctx context.Context) (request *models.Request, err er
 
 // configure takes the device's work, if this session has not yet, and returns the configuration that it is owed; nil if none.
 func (f *service) configure(ctx context.Context) (request *models.Request, err error) {
+	if f.building.build != nil {
+		if request, err := f.construct(ctx); err != nil || request != nil || f.over {
+			return request, err
+		}
+	}
 	if f.delivery != nil {
-		return f.deliver(), nil // once more, without what the device refused
+		return f.deliver(), nil // once more, without what the device refused, or now that its objects are there
 	}
 	if f.epoch != 0 && (f.configured || f.device.AccountID.IsZero()) {
 		return nil, nil
@@ -135,7 +149,12 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 		if err != nil || left || f.device.AccountID.IsZero() {
 			return err
 		}
-		delivery, err := f.room.Configuration.Pending(tx, f.device, f.key)
+		// A client that cannot register may hold another secret than it confirmed (resolutions 54).
+		var again []string
+		if devices.RegistrationRefused(f.in) {
+			again = append(again, configuration.AuthPassword)
+		}
+		delivery, err := f.room.Configuration.Pending(tx, f.device, f.key, again...)
 		if err != nil || delivery == nil {
 			return err
 		}
@@ -151,6 +170,12 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 			return err
 		}
 		f.delivery, f.outcome = delivery, outcome
+		build, err := f.room.Configuration.Unsure(tx, f.device, delivery)
+		if err != nil {
+			return err
+		}
+		f.building = building{builds: f.building.builds, added: f.building.added}
+		f.building.begin(build, nil)
 		return f.renew(tx)
 	})
 	switch {
@@ -165,8 +190,24 @@ func (f *service) configure(ctx context.Context) (request *models.Request, err e
 	case f.delivery == nil:
 		f.configured = true
 		return nil, nil
+	case f.building.build != nil:
+		return f.configure(ctx)
 	}
 	return f.deliver(), nil
+}
+
+// construct asks on for the build; when it is done, what it has made of the delivery goes out next, if anything.
+func (f *service) construct(ctx context.Context) (*models.Request, error) {
+	request, err := f.building.next(ctx, f.Visit)
+	if err == nil && request == nil {
+		f.delivery, err = f.building.done(ctx, f.Visit, f.delivery)
+		f.configured = f.delivery == nil
+	}
+	if errors.Is(err, configuration.ErrOvertaken) {
+		f.over, f.building.build, f.delivery = true, nil, nil
+		return nil, nil
+	}
+	return request, err
 }
 
 // begin takes the device's work and reads from the Inform what became of a delivery whose answer was lost. It tells whether the device left
@@ -188,6 +229,12 @@ func (f *service) begin(tx *store.Tx) (left bool, err error) {
 			if left, err = f.confirmed(tx); err != nil {
 				return false, err
 			}
+		}
+	}
+	if f.in.Has(models.EventValueChange) && !f.device.AccountID.IsZero() && !left {
+		told := slices.Collect(maps.Values(f.in.Values))
+		if err := f.room.Configuration.Drifted(tx, f.device, epoch, f.in.ParameterKey, told, false); err != nil {
+			return false, err
 		}
 	}
 	f.epoch = epoch
@@ -263,9 +310,45 @@ func (f *service) renew(tx *store.Tx) error {
 
 func (f *service) deliver() *models.Request {
 	return &models.Request{
-		Method: models.SetParameterValues, Version: f.delivery.Version, Outcome: f.outcome, Without: f.delivery.Dropped,
+		Method: models.SetParameterValues, Version: f.delivery.Version, Outcome: f.outcome, Without: f.delivery.Dropped, Moved: f.delivery.Moved,
 		Values: append(append([]models.Value{}, f.own...), f.delivery.Values...),
 	}
+}
+
+// sample reads some of what the device confirmed back, once in a session that has it on its list; nil if it has not.
+func (f *service) sample(ctx context.Context) (request *models.Request, err error) {
+	if f.sampled || f.gone || f.device.AccountID.IsZero() || f.device.ReauthRequired || f.device.MustChangePassword {
+		return nil, nil
+	}
+	err = f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		request, err = f.room.Configuration.Sample(tx, f.device, f.epoch, f.key)
+		return err
+	})
+	if errors.Is(err, configuration.ErrOvertaken) {
+		f.over = true
+		return nil, nil
+	}
+	f.sampled, f.reading = err == nil, request != nil
+	return request, err
+}
+
+// compare judges what was read back. A device that refuses to tell has told nothing.
+func (f *service) compare(ctx context.Context, reply models.Reply) error {
+	f.reading = false
+	if reply.Fault != nil {
+		return nil
+	}
+	err := f.room.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := devices.SaveParameters(tx, f.device.ID, reply.Raw, nil); err != nil {
+			return err
+		}
+		return f.room.Configuration.Drifted(tx, f.device, f.epoch, f.key, reply.Values, true)
+	})
+	if errors.Is(err, configuration.ErrOvertaken) {
+		return nil
+	}
+	f.configured = false // what drifted goes out in this session
+	return err
 }
 
 func (f *service) answer(ctx context.Context, reply models.Reply) error {
@@ -275,6 +358,12 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 			f.test = nil
 		}
 		return err
+	}
+	if f.reading {
+		return f.compare(ctx, reply)
+	}
+	if f.building.build != nil {
+		return f.building.answer(ctx, f.Visit, reply)
 	}
 	if f.delivery == nil && f.task == nil {
 		return nil // what it makes of a Status 12 changes nothing
@@ -287,6 +376,9 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 		return err
 	}
 	delivery := f.delivery
+	if reply.Fault != nil && f.building.begin(f.room.Configuration.Missing(delivery, *reply.Fault), reply.Fault) {
+		return nil
+	}
 	f.delivery = nil
 	err := f.room.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		if reply.Fault != nil {

@@ -1,13 +1,16 @@
 package configuration
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 // Parameter is one parameter of the profile.
@@ -19,6 +22,8 @@ type Parameter struct {
 	// Service is the code of the service whose object the parameter is in, empty for none; the three services of calling features share
 	// one object, any of their codes names it. Leaf is the parameter's name below that object (resolutions 71).
 	Service, Leaf string
+	// Local: the client's user may change it there, which is no drift.
+	Local bool
 }
 
 // Catalogue lists the parameters of the profile in the order of delivery: switches last (i4.md B.10).
@@ -36,8 +41,15 @@ type Config struct {
 	Services map[string]Switch
 	// Path writes a logical name for people and for Device.parameters.
 	Path func(name string) string
-	// Check tells what is wrong with a value of a parameter, nil if nothing.
-	Check func(name, value string) error
+	// Name is the logical name of a path, or the path itself; IsSecret tells whether the value at a path may never be shown.
+	Name     func(path string) string
+	IsSecret func(path string) bool
+	// Check tells what is wrong with a value of a parameter, nil if nothing. Canonical writes one in the one way in which values are compared.
+	Check     func(name, value string) error
+	Canonical func(name, value string) string
+	// Tasks inserts the tasks that mirror versions.
+	Tasks *tasks.Room
+	Drift Drift
 }
 
 // Room is the desired and applied configuration of all devices.
@@ -114,14 +126,20 @@ func (r *Room) parameter(name string) (Parameter, bool) {
 	return r.config.Catalogue.Parameters[i], true
 }
 
-// ordered returns the names of values in the order of delivery; names outside the catalogue are left out.
+// ordered returns the names of values in the order of delivery, paths of the device layer first; other names outside the catalogue are left out.
 func (r *Room) ordered(values map[string]string) []string {
 	names := make([]string, 0, len(values))
 	for name := range values {
-		if _, known := r.place[name]; known {
+		if _, known := r.place[name]; known || isPath(name) {
 			names = append(names, name)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return r.place[a] - r.place[b] })
+	place := func(name string) int {
+		if isPath(name) {
+			return -1
+		}
+		return r.place[name]
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(place(a)-place(b), strings.Compare(a, b)) })
 	return names
 }

@@ -2,6 +2,7 @@ package configuration
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
@@ -20,6 +21,8 @@ type Delivery struct {
 	Revokes bool
 	// Returns: the line comes back that was taken away, or the device may hold anything.
 	Returns bool
+	// Moved are the objects that the device has under other numbers.
+	Moved []models.Moved
 	// Dropped names what the device refused in this session; the sender leaves it out of its own values too.
 	Dropped []string
 
@@ -29,20 +32,20 @@ type Delivery struct {
 	repeated bool
 }
 
-// Due tells from the device's row alone whether a session has to ask for its configuration: work waits, the device started anew, or it
-// reports another version than the confirmed one. It costs no statement.
+// Due tells from the device's row alone whether a session has to ask for its configuration: work waits, the device started anew or tells of
+// changed values, or it reports another version than the confirmed one. It costs no statement.
 func Due(d *models.Device, in *models.Inform, now models.Time) bool {
 	if d.DesiredVersion == 0 {
 		return false
 	}
-	return !d.WorkAt.IsZero() && d.WorkAt <= now || in.Has(models.EventBoot) || in.Has(models.EventBootstrap) ||
+	return !d.WorkAt.IsZero() && d.WorkAt <= now || in.Has(models.EventBoot) || in.Has(models.EventBootstrap) || in.Has(models.EventValueChange) ||
 		models.VersionOf(in.ParameterKey) != d.ConfirmedVersion
 }
 
 // Pending returns what the device is owed now, nil if nothing: the difference to the confirmed values, or everything if key is not the one
 // of the confirmed version. key is what the device holds at this moment: what it reported, after an applied delivery that delivery's, and
-// "" after 0 BOOTSTRAP. A version that its firmware refused, or that waits for its next try or for a BOOT, is not owed (i4.md B.10).
-func (r *Room) Pending(tx *store.Tx, d *models.Device, key string) (*Delivery, error) {
+// "" after 0 BOOTSTRAP. What again names goes along though it was confirmed. A version that its firmware refused, or that waits for its next try or for a BOOT, is not owed (i4.md B.10).
+func (r *Room) Pending(tx *store.Tx, d *models.Device, key string, again ...string) (*Delivery, error) {
 	var c models.Configuration
 	if found, err := load(tx.DB, d.ID, &c); err != nil || !found {
 		return nil, err
@@ -68,7 +71,7 @@ func (r *Room) Pending(tx *store.Tx, d *models.Device, key string) (*Delivery, e
 			return nil, nil
 		}
 	}
-	return r.delivery(tx, d, c, key, !known)
+	return r.delivery(tx, d, c, key, !known, again)
 }
 
 // Everything returns the whole desired configuration whatever its state, as REGISTER delivers it (i4.md B.2); nil without one. key is what
@@ -78,61 +81,62 @@ func (r *Room) Everything(tx *store.Tx, d *models.Device, key string) (*Delivery
 	if found, err := load(tx.DB, d.ID, &c); err != nil || !found || c.State == models.ConfigurationNone {
 		return nil, err
 	}
-	return r.delivery(tx, d, c, key, true)
+	return r.delivery(tx, d, c, key, true, nil)
 }
 
 func holds(c models.Configuration, key string) bool {
 	return c.AppliedVersion > 0 && models.VersionOf(key) == c.AppliedVersion
 }
 
-func (r *Room) delivery(tx *store.Tx, d *models.Device, c models.Configuration, key string, full bool) (*Delivery, error) {
-	values, err := r.deliverable(tx, d, c)
+func (r *Room) delivery(tx *store.Tx, d *models.Device, c models.Configuration, key string, full bool, anew []string) (*Delivery, error) {
+	content, err := r.deliverable(tx, d, c)
 	if err != nil {
 		return nil, err
 	}
+	values := content.values
 	applied, err := readValues(tx, "applied", c.DeviceID, c.Applied)
 	if err != nil {
 		return nil, err
 	}
-	delivery := &Delivery{Version: c.DesiredVersion, Full: full, Revokes: revokes(values), forget: !holds(c, key)}
+	objects, err := Moved(tx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	delivery := &Delivery{Moved: objects, Version: c.DesiredVersion, Full: full, Revokes: revokes(values), forget: !holds(c, key)}
 	delivery.Returns = values[LineEnable] != disabled && !revokes(values) && (full || applied[LineEnable] == disabled || revokes(applied))
 	names := r.ordered(values)
 	for _, name := range names {
 		// What is revoked is told again with every version, whatever the device confirmed: it may have been set on the device since.
-		again := delivery.Revokes && (name == LineEnable || name == AuthPassword)
+		again := delivery.Revokes && (name == LineEnable || name == AuthPassword) || slices.Contains(anew, name)
 		if confirmed, set := applied[name]; full || again || !set || confirmed != values[name] {
-			delivery.Values = append(delivery.Values, r.value(name, values[name]))
+			delivery.Values = append(delivery.Values, r.value(content, name))
 		}
 	}
 	if len(delivery.Values) == 0 && len(names) > 0 {
 		// The content came back to what the device has. Only its key is old, and a SetParameterValues needs a value to carry the new one.
 		last := names[len(names)-1]
-		delivery.Values = append(delivery.Values, r.value(last, values[last]))
+		delivery.Values = append(delivery.Values, r.value(content, last))
 	}
 	return delivery, nil
 }
 
 // deliverable is the desired content without what the device's firmware is known not to have.
-func (r *Room) deliverable(tx *store.Tx, d *models.Device, c models.Configuration) (map[string]string, error) {
-	values, err := readValues(tx, "desired", c.DeviceID, c.Desired)
-	if err != nil {
-		return nil, err
+func (r *Room) deliverable(tx *store.Tx, d *models.Device, c models.Configuration) (all content, err error) {
+	if all.values, err = readValues(tx, "desired", c.DeviceID, c.Desired); err != nil {
+		return all, err
 	}
-	var unsupported []string
+	if all.layer, err = readLayer(tx, c); err != nil {
+		return all, err
+	}
 	err = tx.DB.Model(&models.UnsupportedParameter{}).Where("product_class = ? AND software_version = ?", d.ProductClass, d.SoftwareVersion).
-		Pluck("name", &unsupported).Error
+		Pluck("name", &all.unsupported).Error
 	if err != nil {
-		return nil, fmt.Errorf("read the unsupported parameters of %s %s: %w", d.ProductClass, d.SoftwareVersion, err)
+		return all, fmt.Errorf("read the unsupported parameters of %s %s: %w", d.ProductClass, d.SoftwareVersion, err)
 	}
-	for _, name := range unsupported {
-		delete(values, name)
+	for _, name := range all.unsupported {
+		delete(all.values, name)
 	}
-	return values, nil
-}
-
-func (r *Room) value(name, value string) models.Value {
-	p, _ := r.parameter(name)
-	return models.Value{Name: name, Value: value, Secret: p.Secret}
+	return all, nil
 }
 
 // Sent records that a delivery is about to leave; it must be committed before it does. ErrOvertaken if it is not to leave.
@@ -148,6 +152,9 @@ func (r *Room) Sent(tx *store.Tx, d *models.Device, epoch int64, delivery *Deliv
 		return err
 	}
 	c.SentVersion = delivery.Version
+	if err := c.follow(tx, delivery.Version, models.TaskSent, nil); err != nil {
+		return err
+	}
 	if delivery.forget {
 		c.Applied, c.AppliedVersion = nil, 0
 		d.ConfirmedVersion = 0

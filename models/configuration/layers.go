@@ -11,8 +11,8 @@ import (
 )
 
 // desired merges the layers for a device of an account: defaults of the client type, area, services, account, device (i4.md B.10,
-// resolutions 26). The device layer so far is the phase of its heartbeat.
-func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account) (map[string]string, error) {
+// resolutions 26). What the device layer does not say of the phase of its heartbeat follows from its key.
+func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account, layer map[string]models.Value) (map[string]string, error) {
 	values := map[string]string{}
 	maps.Copy(values, r.config.Defaults[d.ClientType])
 	maps.Copy(values, r.config.Areas[a.Region])
@@ -20,7 +20,8 @@ func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account) (map[s
 	if err := layAccount(tx, values, a); err != nil {
 		return nil, err
 	}
-	if phase := informPhase(d.Key, values[PeriodicInformInterval]); phase != "" {
+	layDevice(values, layer)
+	if phase := informPhase(d.Key, values[PeriodicInformInterval]); phase != "" && layer[PeriodicInformTime].Value == "" {
 		values[PeriodicInformTime] = phase
 	}
 	switch {

@@ -24,7 +24,10 @@ func (r *Room) Applied(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		for _, v := range delivery.Values {
 			values[v.Name] = v.Value
 		}
-		return r.confirm(tx, d, c, values, delivery.Full)
+		return r.confirm(tx, d, c, values, delivery.Full, delivery.Dropped)
+	}
+	if err := c.follow(tx, delivery.Version, models.TaskAcknowledged, nil); err != nil {
+		return err
 	}
 	if c.State == models.ConfigurationSent {
 		if err := c.move(models.ConfigurationCommitted); err != nil {
@@ -49,11 +52,22 @@ func (r *Room) Confirm(tx *store.Tx, d *models.Device, epoch int64, in *models.I
 	}
 	arrived := models.VersionOf(in.ParameterKey) == c.SentVersion && !in.Has(models.EventBootstrap)
 	if arrived && c.SentVersion == c.DesiredVersion {
-		values, err := r.deliverable(tx, d, c.Configuration)
+		content, err := r.deliverable(tx, d, c.Configuration)
 		if err != nil {
 			return false, err
 		}
-		return true, r.confirm(tx, d, c, values, false)
+		return true, r.confirm(tx, d, c, content.values, false, content.unsupported)
+	}
+	switch {
+	case arrived:
+		err = r.arrived(tx, c, c.SentVersion, nil)
+	case c.SentVersion == c.DesiredVersion:
+		err = c.follow(tx, c.SentVersion, models.TaskPending, nil)
+	default:
+		err = c.follow(tx, c.SentVersion, models.TaskCancelled, nil)
+	}
+	if err != nil {
+		return false, err
 	}
 	c.SentVersion = 0
 	if err := c.move(models.ConfigurationPending); err != nil {
@@ -65,8 +79,9 @@ func (r *Room) Confirm(tx *store.Tx, d *models.Device, epoch int64, in *models.I
 	return false, devices.SetWork(tx, d.ID, tx.Now)
 }
 
-// confirm notes that the device holds values of c.SentVersion, beside or, if replace, instead of what it held before.
-func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[string]string, replace bool) error {
+// confirm notes that the device holds values of c.SentVersion, beside or, if replace, instead of what it held before; refused are the names that
+// it does not have.
+func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[string]string, replace bool, refused []string) error {
 	applied := map[string]string{}
 	var err error
 	if !replace {
@@ -84,6 +99,10 @@ func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[st
 			return err
 		}
 		c.Failure, c.Attempts, c.NextAt, c.FailedFirmware = "", 0, 0, ""
+		c.SampleAt = r.config.Drift.next(d.Key, tx.Now)
+	}
+	if err := r.arrived(tx, c, c.AppliedVersion, refused); err != nil {
+		return err
 	}
 	if err := c.save(tx); err != nil {
 		return err
@@ -108,7 +127,11 @@ func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[st
 func (r *Room) shown(values map[string]string) []models.Value {
 	var list []models.Value
 	for _, name := range r.ordered(values) {
-		if p, _ := r.parameter(name); !p.Secret {
+		if isPath(name) {
+			if !r.config.IsSecret(name) {
+				list = append(list, models.Value{Name: name, Value: values[name]})
+			}
+		} else if p, _ := r.parameter(name); !p.Secret {
 			list = append(list, models.Value{Name: r.config.Path(name), Value: values[name], Type: p.Type})
 		}
 	}
@@ -133,6 +156,8 @@ func (r *Room) NextWork(tx *store.Tx, id models.ID) (models.Time, error) {
 	switch c.State {
 	case models.ConfigurationPending, models.ConfigurationSent:
 		return max(c.NextAt, c.ChangedAt), nil
+	case models.ConfigurationApplied:
+		return c.SampleAt, nil
 	}
 	return 0, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
+	"github.com/softacs/softacs/models/tasks"
 )
 
 // Rebuild merges the layers of a device for its account. Content that differs from what is desired becomes a new version, waiting from now
@@ -22,40 +23,39 @@ func (r *Room) Rebuild(tx *store.Tx, d *models.Device, a *models.Account) (versi
 	if a == nil {
 		return 0, c.State != models.ConfigurationNone, c.clear(tx, d)
 	}
-	values, err := r.desired(tx, c.device, a)
+	changed, err = r.rebuild(tx, d, a, c)
+	return c.DesiredVersion, changed, err
+}
+
+// rebuild is Rebuild of a locked configuration.
+func (r *Room) rebuild(tx *store.Tx, d *models.Device, a *models.Account, c *current) (changed bool, err error) {
+	layer, err := readLayer(tx, c.Configuration)
 	if err != nil {
-		return 0, false, err
+		return false, err
+	}
+	values, err := r.desired(tx, c.device, a, layer)
+	if err != nil {
+		return false, err
 	}
 	before, err := readValues(tx, "desired", d.ID, c.Desired)
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
 	if c.State != models.ConfigurationNone && maps.Equal(before, values) {
-		return c.DesiredVersion, false, nil
+		return false, nil
 	}
 	if c.Desired, err = tx.SealJSON("configurations", "desired", d.ID, values); err != nil {
-		return 0, false, err
+		return false, err
 	}
-	if err := c.move(models.ConfigurationPending); err != nil {
-		return 0, false, err
+	if err := c.issue(tx, d); err != nil {
+		return false, err
 	}
-	c.DesiredVersion++
-	c.Failure, c.Attempts, c.NextAt, c.FailedFirmware = "", 0, 0, ""
-	if err := c.save(tx); err != nil {
-		return 0, false, err
-	}
-	if err := devices.SetDesired(tx, d.ID, c.DesiredVersion); err != nil {
-		return 0, false, err
-	}
-	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
-		return 0, false, err
-	}
-	d.DesiredVersion = c.DesiredVersion
 	c.device.AccountID, c.device.Region = a.ID, a.Region
-	return c.DesiredVersion, true, c.emit(tx, "config.pending", models.ConfigurationPending, c.DesiredVersion)
+	return true, c.emit(tx, "config.pending", models.ConfigurationPending, c.DesiredVersion)
 }
 
-// clear ends the configuration of a device; DesiredVersion stays in the row, so that a later binding goes on counting from it.
+// clear ends the configuration of a device. DesiredVersion stays in the row, so that a later binding goes on counting from it, and so does what
+// was set for the device alone.
 func (c *current) clear(tx *store.Tx, d *models.Device) error {
 	if c.State == models.ConfigurationNone {
 		return nil
@@ -63,7 +63,12 @@ func (c *current) clear(tx *store.Tx, d *models.Device) error {
 	if err := c.move(models.ConfigurationNone); err != nil {
 		return err
 	}
-	c.Configuration = models.Configuration{DeviceID: c.DeviceID, DesiredVersion: c.DesiredVersion, State: c.State}
+	if c.Mirrored {
+		if err := tasks.Dropped(tx, c.device); err != nil {
+			return err
+		}
+	}
+	c.Configuration = models.Configuration{DeviceID: c.DeviceID, DesiredVersion: c.DesiredVersion, State: c.State, DeviceLayer: c.DeviceLayer}
 	if err := c.save(tx); err != nil {
 		return err
 	}

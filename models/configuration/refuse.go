@@ -15,6 +15,7 @@ import (
 // CPE faults (TR-069 A.5.1) that mean something of their own here; see i4.md A.9.
 const (
 	methodNotSupported = 9000
+	internalError      = 9002
 	invalidArguments   = 9003
 	invalidName        = 9005
 	invalidType        = 9006
@@ -45,7 +46,7 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		}
 		return nil, c.later(tx, fmt.Sprintf("fault %d", fault.Code))
 	}
-	retry = &Delivery{Version: delivery.Version, Values: slices.Clone(delivery.Values), Full: delivery.Full, Revokes: delivery.Revokes, Returns: delivery.Returns, forget: delivery.forget, repeated: true}
+	retry = &Delivery{Version: delivery.Version, Values: slices.Clone(delivery.Values), Full: delivery.Full, Revokes: delivery.Revokes, Returns: delivery.Returns, Moved: delivery.Moved, forget: delivery.forget, repeated: true}
 	var text string
 	for _, offence := range fault.Parameters {
 		name := r.nameOf(offence)
@@ -53,7 +54,7 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		if !delivery.repeated && offence.Code == invalidType && r.untype(retry, name) {
 			continue
 		}
-		if p, known := r.parameter(name); !known || !p.Optional {
+		if !r.optional(delivery, name) {
 			if delivery.Revokes {
 				return nil, c.later(tx, text)
 			}
@@ -74,6 +75,14 @@ func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		return retry, r.carry(tx, d, c, retry)
 	}
 	return retry, nil
+}
+
+// optional tells whether a device may lack a parameter: a path of the device layer may be anything.
+func (r *Room) optional(delivery *Delivery, name string) bool {
+	if p, known := r.parameter(name); known {
+		return p.Optional
+	}
+	return slices.ContainsFunc(delivery.Values, func(v models.Value) bool { return v.Name == name })
 }
 
 // permanent tells whether a fault without parameters will come again whenever the same is sent.
@@ -109,13 +118,13 @@ func (r *Room) untype(delivery *Delivery, name string) bool {
 
 // carry gives a delivery that lost all its values one that the device has taken before, so that its key arrives.
 func (r *Room) carry(tx *store.Tx, d *models.Device, c *current, delivery *Delivery) error {
-	values, err := r.deliverable(tx, d, c.Configuration)
+	content, err := r.deliverable(tx, d, c.Configuration)
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Backward(r.ordered(values)) {
+	for _, name := range slices.Backward(r.ordered(content.values)) {
 		if !slices.Contains(delivery.Dropped, name) {
-			delivery.Values = []models.Value{r.value(name, values[name])}
+			delivery.Values = []models.Value{r.value(content, name)}
 			return nil
 		}
 	}
@@ -146,6 +155,9 @@ func Unknown(tx *store.Tx, d *models.Device, name string) (bool, error) {
 func (c *current) fail(tx *store.Tx, d *models.Device, text string) error {
 	version := c.SentVersion
 	c.SentVersion = 0
+	if err := c.follow(tx, version, models.TaskFailed, &models.Fault{Code: internalError, Message: text}); err != nil {
+		return err
+	}
 	if version != c.DesiredVersion {
 		return c.save(tx)
 	}
@@ -163,7 +175,9 @@ func (c *current) fail(tx *store.Tx, d *models.Device, text string) error {
 func (c *current) later(tx *store.Tx, text string) error {
 	version := c.SentVersion
 	c.SentVersion = 0
+	fate := models.TaskCancelled // a later version comes instead
 	if version == c.DesiredVersion {
+		fate = models.TaskPending
 		if err := c.move(models.ConfigurationPending); err != nil {
 			return err
 		}
@@ -172,6 +186,9 @@ func (c *current) later(tx *store.Tx, text string) error {
 		if c.Attempts >= maxTries {
 			c.NextAt = tx.Now.Add(retryAfter)
 		}
+	}
+	if err := c.follow(tx, version, fate, nil); err != nil {
+		return err
 	}
 	return c.save(tx)
 }

@@ -15,7 +15,9 @@ type View struct {
 	State                  models.ConfigurationState
 	Failure                string
 	UnsupportedPaths       []string
-	ChangedAt              models.Time
+	// Drifting: the device keeps changing back what it is given.
+	Drifting  bool
+	ChangedAt models.Time
 }
 
 type firmware struct{ productClass, softwareVersion string }
@@ -34,7 +36,7 @@ func (r *Room) Get(ctx context.Context, ids []models.ID) (map[models.ID]View, er
 			return fmt.Errorf("read devices: %w", err)
 		}
 		var rows []models.Configuration
-		if err := tx.DB.Omit("desired", "applied").Where("device_id IN ?", ids).Find(&rows).Error; err != nil {
+		if err := tx.DB.Omit("desired", "applied", "device_layer").Where("device_id IN ?", ids).Find(&rows).Error; err != nil {
 			return fmt.Errorf("read configurations: %w", err)
 		}
 		unsupported, err := r.unsupported(tx, list)
@@ -45,7 +47,7 @@ func (r *Room) Get(ctx context.Context, ids []models.ID) (map[models.ID]View, er
 			v := View{State: models.ConfigurationNone, ChangedAt: d.CreatedAt, UnsupportedPaths: unsupported[firmware{d.ProductClass, d.SoftwareVersion}]}
 			if i := slices.IndexFunc(rows, func(c models.Configuration) bool { return c.DeviceID == d.ID }); i >= 0 {
 				c := rows[i]
-				v.State, v.Failure, v.ChangedAt = c.State, c.Failure, c.ChangedAt
+				v.State, v.Failure, v.Drifting, v.ChangedAt = c.State, c.Failure, c.Drifting, c.ChangedAt
 				if c.State != models.ConfigurationNone {
 					v.DesiredKey, v.AppliedKey = models.ParameterKey(c.DesiredVersion), models.ParameterKey(c.AppliedVersion)
 				}

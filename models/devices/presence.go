@@ -72,11 +72,11 @@ func (p *presence) add(seen models.DevicePresence) {
 		p.dropped++ // only while the database does not answer: the device will be seen again
 		return
 	}
-	boot := max(seen.LastBootAt, known.LastBootAt)
+	boot, line := max(seen.LastBootAt, known.LastBootAt), max(seen.LineAt, known.LineAt)
 	if known.LastInformAt > seen.LastInformAt {
 		seen = known
 	}
-	seen.LastBootAt = boot
+	seen.LastBootAt, seen.LineAt = boot, line
 	p.waiting[seen.DeviceID] = seen
 }
 
@@ -137,20 +137,20 @@ func byID(a, b models.DevicePresence) int { return bytes.Compare(a.DeviceID[:], 
 // again: a heartbeat may have been on its way while its device was found gone, so the watch has to look at it. last_inform_at comes last
 // because MySQL assigns from left to right and later assignments see it.
 const (
-	presenceInsert = "INSERT INTO device_presence (device_id, last_inform_at, last_boot_at, ip_address, clock_skew_seconds, expires_at, deferred_to) VALUES "
-	presenceRow    = "(?, ?, ?, ?, ?, ?, ?)"
+	presenceInsert = "INSERT INTO device_presence (device_id, last_inform_at, last_boot_at, ip_address, clock_skew_seconds, expires_at, deferred_to, line_at) VALUES "
+	presenceRow    = "(?, ?, ?, ?, ?, ?, ?, ?)"
 	presenceMySQL  = " ON DUPLICATE KEY UPDATE ip_address = IF(VALUES(last_inform_at) >= last_inform_at, VALUES(ip_address), ip_address)," +
 		" clock_skew_seconds = IF(VALUES(last_inform_at) >= last_inform_at, VALUES(clock_skew_seconds), clock_skew_seconds)," +
 		" deferred_to = IF(VALUES(last_inform_at) >= last_inform_at, VALUES(deferred_to), deferred_to)," +
 		" expires_at = IF(VALUES(last_inform_at) >= last_inform_at, IF(expires_at = 0, LEAST(VALUES(expires_at), 1), VALUES(expires_at)), expires_at)," +
-		" last_boot_at = GREATEST(last_boot_at, VALUES(last_boot_at)), last_inform_at = GREATEST(last_inform_at, VALUES(last_inform_at))"
+		" line_at = GREATEST(line_at, VALUES(line_at)), last_boot_at = GREATEST(last_boot_at, VALUES(last_boot_at)), last_inform_at = GREATEST(last_inform_at, VALUES(last_inform_at))"
 	presenceSQLite = " ON CONFLICT (device_id) DO UPDATE SET" +
 		" ip_address = CASE WHEN excluded.last_inform_at >= last_inform_at THEN excluded.ip_address ELSE ip_address END," +
 		" clock_skew_seconds = CASE WHEN excluded.last_inform_at >= last_inform_at THEN excluded.clock_skew_seconds ELSE clock_skew_seconds END," +
 		" deferred_to = CASE WHEN excluded.last_inform_at >= last_inform_at THEN excluded.deferred_to ELSE deferred_to END," +
 		" expires_at = CASE WHEN excluded.last_inform_at < last_inform_at THEN expires_at" +
 		" WHEN expires_at = 0 THEN MIN(excluded.expires_at, 1) ELSE excluded.expires_at END," +
-		" last_boot_at = MAX(last_boot_at, excluded.last_boot_at), last_inform_at = MAX(last_inform_at, excluded.last_inform_at)"
+		" line_at = MAX(line_at, excluded.line_at), last_boot_at = MAX(last_boot_at, excluded.last_boot_at), last_inform_at = MAX(last_inform_at, excluded.last_inform_at)"
 )
 
 func savePresence(tx *store.Tx, rows []models.DevicePresence) error {
@@ -159,9 +159,9 @@ func savePresence(tx *store.Tx, rows []models.DevicePresence) error {
 
 // upsertPresence inserts rows, and does to those that exist what the tail of the engine says.
 func upsertPresence(tx *store.Tx, rows []models.DevicePresence, mysql, sqlite string) error {
-	args := make([]any, 0, 7*len(rows))
+	args := make([]any, 0, 8*len(rows))
 	for _, p := range rows {
-		args = append(args, p.DeviceID, p.LastInformAt, p.LastBootAt, p.IPAddress, p.ClockSkewSeconds, p.ExpiresAt, p.DeferredTo)
+		args = append(args, p.DeviceID, p.LastInformAt, p.LastBootAt, p.IPAddress, p.ClockSkewSeconds, p.ExpiresAt, p.DeferredTo, p.LineAt)
 	}
 	tail := mysql
 	if tx.DB.Name() == "sqlite" {

@@ -148,6 +148,9 @@ func (r *Room) Count(ctx context.Context, f Filter) (n int64, exact bool, err er
 	return n, exact, err
 }
 
+// Matching selects the devices that pass the filter and that the actor may read, from the table devices; give it the columns to select.
+func (r *Room) Matching(tx *store.Tx, f Filter) *gorm.DB { return r.filtered(tx, f, false) }
+
 func (r *Room) filtered(tx *store.Tx, f Filter, withPresence bool) *gorm.DB {
 	q := tx.DB.Table("devices")
 	if withPresence || len(f.Reachability) > 0 {

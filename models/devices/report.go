@@ -37,6 +37,9 @@ func (r *Room) Report(ctx context.Context, d *models.Device, in *models.Inform) 
 		if err := saveParameters(tx, d.ID, in.Raw, nil, false); err != nil {
 			return err
 		}
+		if err := saveLine(tx, d, in); err != nil {
+			return err
+		}
 		if err := saveMarks(tx, d.ID, in); err != nil {
 			return err
 		}

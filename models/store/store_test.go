@@ -26,8 +26,9 @@ var nouns = []any{
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
 	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{}, models.StatisticsReport{}, models.StatisticsRefusal{}, models.FixedSetting{},
-	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.Webhook{}, models.WebhookDelivery{}, models.Diagnostic{},
+	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.Webhook{}, models.WebhookDelivery{}, models.Diagnostic{}, models.ConfigTask{}, models.ConfigTarget{}, models.DeviceObject{}, models.UnsupportedMethod{},
 	models.Trace{}, models.CwmpSession{}, models.CwmpMessage{}, models.UnsupportedMethod{},
+	models.LineRegistration{},
 }
 
 // The tables have exactly the columns of the nouns, on both engines: a migration and a struct cannot drift apart.

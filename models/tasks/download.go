@@ -82,7 +82,7 @@ func (r *Room) Offer(ctx context.Context, d *models.Device, p *models.Package, m
 			return err
 		}
 		queued = true
-		_, err = r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
+		err = r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
 		return err
 	})
 	if err != nil {

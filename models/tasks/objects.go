@@ -1,28 +1,15 @@
 package tasks
 
 import (
-	"fmt"
 	"slices"
-
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/store"
 )
 
-// methods is the RPC that each kind asks for.
-var methods = map[models.TaskKind]models.Method{
-	models.GetValues: models.GetParameterValues, models.SetValues: models.SetParameterValues, models.GetNames: models.GetParameterNames,
-	models.GetAttributes: models.GetAttributesOf, models.SetAttributes: models.SetAttributesOf, models.AddObject: models.AddObjectTo,
-	models.DeleteObject: models.DeleteObjectOf, models.Reboot: models.RebootDevice, models.FactoryReset: models.FactoryResetDevice,
-	models.GetRPCMethods: models.ListMethods, models.ScheduleInform: models.ScheduleInformOf, models.DownloadTask: models.DownloadFile,
-}
-
 const (
-	methodUnsupported = 9000
-	nameUnknown       = 9005
+	nameUnknown = 9005
 	// maxListed is how many lines of an answer a result keeps, maxLine how long one of them may be.
 	maxListed = 10_000
 	maxLine   = 256
@@ -78,37 +65,4 @@ func goneAlready(tx *store.Tx, d *models.Device, t *models.Task, f *models.Fault
 	return move(tx, d, t, models.TaskSucceeded, map[string]any{
 		"result": models.DocOf(map[string]any{"status": 0}), "fault": models.Doc[*models.Fault]{},
 	})
-}
-
-// optional are the methods that a client may do without. What D.1 demands of every client is asked for all the same: one device that lies must
-// not keep others of its firmware from being read, configured and upgraded.
-var optional = []models.Method{
-	models.GetAttributesOf, models.SetAttributesOf, models.AddObjectTo, models.DeleteObjectOf, models.RebootDevice, models.FactoryResetDevice,
-	models.ScheduleInformOf,
-}
-
-// learnUnsupported remembers that the device's firmware does not have a method (i4.md A.9: 9000).
-func learnUnsupported(tx *store.Tx, d *models.Device, method models.Method, f *models.Fault) error {
-	if f.Code != methodUnsupported || d.SoftwareVersion == "" || !slices.Contains(optional, method) {
-		return nil
-	}
-	row := models.UnsupportedMethod{ProductClass: d.ProductClass, SoftwareVersion: d.SoftwareVersion, Method: method, LearnedAt: tx.Now}
-	if err := tx.DB.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
-		return fmt.Errorf("remember an unsupported method: %w", err)
-	}
-	return nil
-}
-
-// endUnsupported fails a waiting task at once whose method the device's firmware is known not to have.
-func endUnsupported(tx *store.Tx, d *models.Device, t *models.Task) (ended bool, err error) {
-	if !slices.Contains(optional, methods[t.Kind]) {
-		return false, nil
-	}
-	known, err := gorm.G[models.UnsupportedMethod](tx.DB).
-		Where("product_class = ? AND software_version = ? AND method = ?", d.ProductClass, d.SoftwareVersion, methods[t.Kind]).Limit(1).Find(tx.Context())
-	if err != nil || len(known) == 0 {
-		return false, err
-	}
-	why := fmt.Sprintf("devices with software version %s have answered that they do not know the method %s", d.SoftwareVersion, methods[t.Kind])
-	return move(tx, d, t, models.TaskFailed, map[string]any{"fault": models.DocOf(&models.Fault{Code: methodUnsupported, Message: why})})
 }

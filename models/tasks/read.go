@@ -29,10 +29,19 @@ func expired(t *models.Task, now models.Time) bool {
 }
 
 // ByDevice returns a page of the tasks of a device in scope, the newest first; a nil state is any.
-func (r *Room) ByDevice(ctx context.Context, deviceID models.ID, state *models.TaskState, p store.Page) (page store.Slice[models.Task], err error) {
+func (r *Room) ByDevice(ctx context.Context, deviceID models.ID, state *models.TaskState, p store.Page) (store.Slice[models.Task], error) {
+	return r.list(ctx, "device_id", deviceID, state, p)
+}
+
+// ByConfigTask is ByDevice for the tasks that mirror what a config task issued, of all devices in scope.
+func (r *Room) ByConfigTask(ctx context.Context, id models.ID, state *models.TaskState, p store.Page) (store.Slice[models.Task], error) {
+	return r.list(ctx, "config_task_id", id, state, p)
+}
+
+func (r *Room) list(ctx context.Context, column string, id models.ID, state *models.TaskState, p store.Page) (page store.Slice[models.Task], err error) {
 	err = r.store.View(ctx, func(tx *store.Tx) (err error) {
-		q := inScope(tx).Where("device_id = ?", deviceID)
-		listing := "tasks of " + deviceID.String()
+		q := inScope(tx).Where(column+" = ?", id)
+		listing := "tasks by " + column + " " + id.String()
 		if state != nil {
 			listing += " in " + string(*state)
 			switch *state {

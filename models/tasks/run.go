@@ -24,7 +24,7 @@ func (r *Room) Next(ctx context.Context, d *models.Device, epoch int64) (task *m
 		if err != nil || !held {
 			return err
 		}
-		orphans, err := gorm.G[models.Task](tx.DB).Where("state = ? AND device_id = ?", models.TaskSent, d.ID).Find(tx.Context())
+		orphans, err := gorm.G[models.Task](tx.DB).Where("state = ? AND device_id = ? AND "+sendable, models.TaskSent, d.ID).Find(tx.Context())
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (r *Room) Next(ctx context.Context, d *models.Device, epoch int64) (task *m
 // due is the oldest task that may be sent in the session, nil for none. Downloads that are pointless by now are ended on the way.
 func (r *Room) due(tx *store.Tx, d *models.Device, epoch int64) (*models.Task, error) {
 	due, err := gorm.G[models.Task](tx.DB).
-		Where("state = ? AND device_id = ? AND next_at <= ? AND expires_at > ? AND sent_epoch <> ?", models.TaskPending, d.ID, tx.Now, tx.Now, epoch).
+		Where("state = ? AND device_id = ? AND next_at <= ? AND expires_at > ? AND sent_epoch <> ? AND "+sendable, models.TaskPending, d.ID, tx.Now, tx.Now, epoch).
 		Order("id").Find(tx.Context())
 	if err != nil {
 		return nil, err
@@ -156,8 +156,10 @@ func (r *Room) Answered(ctx context.Context, d *models.Device, t *models.Task, e
 			if done, err := goneAlready(tx, d, t, reply.Fault); err != nil || done {
 				return err
 			}
-			if err := learnUnsupported(tx, d, methods[t.Kind], reply.Fault); err != nil {
-				return err
+			if reply.Fault.Code == methodNotSupported {
+				if err := Learn(tx, d, methods[t.Kind]); err != nil {
+					return err
+				}
 			}
 			return refused(tx, d, t, reply.Fault)
 		}
@@ -330,7 +332,7 @@ func (r *Room) requeue(tx *store.Tx, d *models.Device, t *models.Task) error {
 func Due(tx *store.Tx, deviceID models.ID) (at models.Time, err error) {
 	var next *int64
 	err = tx.DB.Model(&models.Task{}).Select("MIN(next_at)").
-		Where("state IN ? AND device_id = ? AND expires_at > ?", []models.TaskState{models.TaskPending, models.TaskSent}, deviceID, tx.Now).Scan(&next).Error
+		Where("state IN ? AND device_id = ? AND expires_at > ? AND "+sendable, []models.TaskState{models.TaskPending, models.TaskSent}, deviceID, tx.Now).Scan(&next).Error
 	if err != nil {
 		return 0, fmt.Errorf("read the next task of device %s: %w", deviceID, err)
 	}

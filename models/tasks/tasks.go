@@ -84,7 +84,8 @@ type CreateInput struct {
 type created struct{ Task models.ID }
 
 // Create queues a task for a device in which the actor holds DEVICE_WRITE; another device is NOT_FOUND. The arguments are checked to the last
-// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED). replayed tells that the idempotency key was used before.
+// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED), one whose software
+// answered 9000 to the method none of that kind (UNSUPPORTED_BY_DEVICE). replayed tells that the idempotency key was used before.
 func (r *Room) Create(ctx context.Context, in CreateInput) (id models.ID, replayed bool, err error) {
 	if err := models.Need(ctx, models.DeviceWrite); err != nil {
 		return id, false, err
@@ -119,23 +120,26 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 	if err != nil {
 		return err
 	}
+	lacks, err := Lacks(tx, d, methods[in.Kind])
+	if err != nil {
+		return err
+	}
+	if lacks {
+		return models.E(models.UnsupportedByDevice, "the device's software does not know "+string(methods[in.Kind]), "input", "kind")
+	}
 	if in.Kind == models.DownloadTask {
 		if err := r.admitDownload(tx, d, request.PackageID); err != nil {
 			return err
 		}
 	}
 	var open int64
-	if err := tx.DB.Model(&models.Task{}).Where("device_id = ? AND state IN ? AND expires_at > ?", d.ID, openStates, tx.Now).Count(&open).Error; err != nil {
+	if err := tx.DB.Model(&models.Task{}).Where("device_id = ? AND state IN ? AND expires_at > ? AND "+sendable, d.ID, openStates, tx.Now).Count(&open).Error; err != nil {
 		return fmt.Errorf("count the tasks of device %s: %w", d.ID, err)
 	}
 	if open >= maxOpen {
 		return models.E(models.QuotaExceeded, fmt.Sprintf("the device has %d open tasks already", maxOpen), "input", "device")
 	}
-	t, err := r.insert(tx, d, id, in.Kind, request, time.Duration(in.ExpiresInSeconds)*time.Second)
-	if err != nil {
-		return err
-	}
-	if _, err := endUnsupported(tx, d, t); err != nil {
+	if err := r.insert(tx, d, id, in.Kind, request, time.Duration(in.ExpiresInSeconds)*time.Second); err != nil {
 		return err
 	}
 	err = events.Audit(tx, models.AuditEntry{
@@ -149,29 +153,37 @@ func (r *Room) create(tx *store.Tx, id models.ID, in CreateInput, request models
 }
 
 // insert queues a task that was checked.
-func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) (*models.Task, error) {
+func (r *Room) insert(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) error {
+	t, err := r.build(tx, d, id, kind, request, life)
+	if err != nil {
+		return err
+	}
+	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), t); err != nil {
+		return fmt.Errorf("insert a task: %w", err)
+	}
+	if kind == models.DownloadTask {
+		if err := r.insertDownload(tx, t, request); err != nil {
+			return err
+		}
+	}
+	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
+		return err
+	}
+	return tell(tx, d, t)
+}
+
+// build makes the row of a task that begins now.
+func (r *Room) build(tx *store.Tx, d *models.Device, id models.ID, kind models.TaskKind, request models.TaskRequest, life time.Duration) (*models.Task, error) {
 	sealed, err := tx.SealJSON("tasks", "request", id, request)
 	if err != nil {
 		return nil, err
 	}
 	actor := models.ActorFrom(tx.Context())
-	t := models.Task{
+	return &models.Task{
 		ID: id, DeviceID: d.ID, Kind: kind, State: models.TaskPending, Request: sealed, Shown: models.DocOf(r.shown(request)),
 		NextAt: tx.Now, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(life),
 		CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
-	}
-	if err := gorm.G[models.Task](tx.DB).Create(tx.Context(), &t); err != nil {
-		return nil, fmt.Errorf("insert a task: %w", err)
-	}
-	if kind == models.DownloadTask {
-		if err := r.insertDownload(tx, &t, request); err != nil {
-			return nil, err
-		}
-	}
-	if err := devices.SetWork(tx, d.ID, tx.Now); err != nil {
-		return nil, err
-	}
-	return &t, tell(tx, d, &t)
+	}, nil
 }
 
 // fingerprint is what makes two inputs the same; values may be secrets, so it is an HMAC.

@@ -34,11 +34,3 @@ CREATE TABLE cwmp_messages (
 );
 
 ALTER TABLE device_parameters ADD COLUMN notification INT NULL;
-
-CREATE TABLE unsupported_methods (
-  product_class VARCHAR(64) NOT NULL,
-  software_version VARCHAR(64) NOT NULL,
-  method VARCHAR(64) NOT NULL,
-  learned_at BIGINT NOT NULL,
-  PRIMARY KEY (product_class, software_version, method)
-);

@@ -14,12 +14,13 @@ import { say, useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { useLive } from "../../lib/useLive";
 import { Diagnostics } from "./Diagnostics";
+import { Configuration, Lines } from "./Configuration";
 import { Parameters } from "./Parameters";
 import { PresenceHistory } from "./PresenceHistory";
 import { Sessions } from "./Sessions";
 import { Tasks } from "./Tasks";
 
-type Device = NonNullable<DeviceQuery["device"]>;
+export type Device = NonNullable<DeviceQuery["device"]>;
 
 export default function DeviceDetail({ id }: { readonly id: string }) {
   const words = useWords();
@@ -44,7 +45,8 @@ export default function DeviceDetail({ id }: { readonly id: string }) {
           crumb={<><Link href="/devices">{t.title}</Link> / {words.clientType[device.clientType]}</>}
         >
           {may("EVENT_READ") && <Follow id={id} onStart={again} onEvent={onEvent} />}
-          <div className="columns"><Identity device={device} /><Presence device={device} /><Configuration device={device} /></div>
+          <div className="columns"><Identity device={device} /><Presence device={device} /><Configuration device={device} onDone={again} /></div>
+          <Lines list={device.registrations} />
           <Bindings list={device.bindings.nodes} />
           <Sections id={id} changes={changes} />
         </Page>
@@ -79,7 +81,7 @@ function Sections({ id, changes }: { readonly id: string; readonly changes: Chan
   const may = useMay();
   const [params, setParams] = useSearchParams();
   const open = sections.find((s) => s === params.get("show")) ?? "tasks";
-  const shown = sections.filter((s) => (s !== "events" || may("EVENT_READ")) && (s !== "diagnostics" || may("DIAG_RUN"))) && (s !== "sessions" || may("TRACE_RUN")));
+  const shown = sections.filter((s) => (s !== "events" || may("EVENT_READ")) && (s !== "diagnostics" || may("DIAG_RUN")) && (s !== "sessions" || may("TRACE_RUN")));
   return (
     <>
       <Tabs
@@ -137,24 +139,6 @@ function Presence({ device }: { readonly device: Device }) {
         ...(device.legacyAuth ? [[t.legacy, words.yes] as const] : []),
         [t.skew, device.clockSkewSeconds === null ? null : t.seconds(device.clockSkewSeconds)],
         [t.createdAt, <Time at={device.createdAt} />],
-      ]} />
-    </Panel>
-  );
-}
-
-function Configuration({ device }: { readonly device: Device }) {
-  const words = useWords();
-  const t = words.devices;
-  const { configuration: c } = device;
-  return (
-    <Panel title={t.configuration}>
-      <Facts rows={[
-        [t.taskState, <State of="configurationState" value={c.state} />],
-        [t.desiredKey, c.desiredKey && <span className="mono">{c.desiredKey}</span>],
-        [t.appliedKey, c.appliedKey && <span className="mono">{c.appliedKey}</span>],
-        [t.changedAt, <Time at={c.changedAt} />],
-        [t.failure, c.failure],
-        [t.unsupported, c.unsupportedPaths.length > 0 ? c.unsupportedPaths.map((path) => <div key={path} className="mono">{path}</div>) : null],
       ]} />
     </Panel>
   );

@@ -1,5 +1,5 @@
 import type {
-  AccountState, BindingMethod, BindingState, ClientType, ConfigurationState, DiagnosticKind, EventType, PasswordState, Reachability, SipSecretSource, SmsPurpose, SmsState,
+  AccountState, BindingMethod, BindingState, ClientType, ConfigurationState, DiagnosticKind, EventType, LineStatus, PasswordState, Reachability, SipSecretSource, SmsPurpose, SmsState,
   SuspendReason, TaskKind, TaskState, UserErrorCode,
 } from "../documents";
 import type { LiveState } from "../live";
@@ -222,6 +222,15 @@ export const zh = {
     changedAt: "变更时间",
     failure: "失败原因",
     unsupported: "不支持的参数",
+    drifting: "终端反复改回配置，今天不再下发",
+    redeliver: "重新下发",
+    redeliverAsk: "全部参数作为新版本在终端下次会话时下发。是否继续？",
+    redelivered: "已生成新版本，等待终端",
+    lines: "线路注册",
+    line: "线路",
+    sip: "最近注册应答",
+    answeredAt: "应答时间",
+    noLines: "终端没有上报过线路状态",
     bindings: "绑定",
     noBindings: "没有绑定账户",
     parameters: "参数",
@@ -392,6 +401,9 @@ export const zh = {
   configurationState: {
     NONE: "无", PENDING: "待下发", SENT: "已发送", COMMITTED: "已接受", APPLIED: "已生效", FAILED: "失败",
   } satisfies Record<ConfigurationState, string> as Record<ConfigurationState, string>,
+  lineStatus: {
+    UP: "已注册", INITIALIZING: "初始化", REGISTERING: "注册中", UNREGISTERING: "注销中", ERROR: "注册失败", TESTING: "测试中", QUIESCENT: "静默", DISABLED: "停用", UNKNOWN: "未知",
+  } satisfies Record<LineStatus, string> as Record<LineStatus, string>,
   taskState: {
     PENDING: "等待终端", SENT: "已发送", ACKNOWLEDGED: "已确认", SUCCEEDED: "成功", FAILED: "失败", EXPIRED: "已过期", CANCELLED: "已取消",
   } satisfies Record<TaskState, string> as Record<TaskState, string>,
@@ -430,7 +442,8 @@ webhookState: { ACTIVE: "正常", RETRYING: "重试中", GIVEN_UP: "已放弃", 
     "task.pending": "任务等待终端", "task.sent": "任务已发送", "task.acknowledged": "任务已确认", "task.succeeded": "任务成功", "task.failed": "任务失败",
     "task.expired": "任务已过期", "task.cancelled": "任务已取消",
     "diag.queued": "诊断已排队", "diag.started": "诊断已下发", "diag.answered": "诊断已结束，等待结果", "diag.completed": "诊断完成", "diag.failed": "诊断失败",
-    "config.pending": "配置待下发", "config.applied": "配置已生效", "config.failed": "配置失败",
+    "config.pending": "配置待下发", "config.applied": "配置已生效", "config.failed": "配置失败", "config.drift": "终端改动了配置",
+"alarm.raised": "告警", "alarm.cleared": "告警解除",
     "security.auth_failed": "认证失败", "security.locked": "已锁定", "security.rate_limited": "请求过于频繁", "security.challenge_invalid": "认证挑战无效",
     "security.password_rejected": "新密码被拒绝", "security.malformed": "请求格式错误", "security.server_proof_rejected": "终端不认可平台证明",
     "security.foreign_number": "号码与绑定账户不符", "security.network_id_failed": "网络号码识别失败", "security.imsi_mismatch": "IMSI 不一致",

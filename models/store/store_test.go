@@ -21,7 +21,7 @@ import (
 
 // nouns are all rows that package models declares.
 var nouns = []any{
-	models.Account{}, models.AccountIMPU{}, models.Device{}, models.DevicePresence{}, models.DeviceParameter{}, models.Binding{}, models.Task{},
+	models.Account{}, models.AccountIMPU{}, models.Device{}, models.DevicePresence{}, models.DeviceParameter{}, models.DeviceMark{}, models.Binding{}, models.Task{},
 	models.Configuration{}, models.UnsupportedParameter{}, models.Credential{}, models.PasswordSalt{}, models.PasswordRequest{}, models.Lockout{},
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},

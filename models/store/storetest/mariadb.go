@@ -20,7 +20,20 @@ func MariaDB(t *testing.T) models.Secret {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return mariadbWith(t, filling)
+	running, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return database(t, running, filling)
+}
+
+func emptyMariaDB(t *testing.T) models.Secret {
+	t.Helper()
+	running, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return database(t, running, "")
 }
 
 // mariadbFilling copies the one database of this process that is migrated.
@@ -40,12 +53,23 @@ var mariadbFilling = sync.OnceValues(func() (string, error) {
 	return running.Filling(ctx, template)
 })
 
-func mariadbWith(t *testing.T, filling string) models.Secret {
+// durable makes an empty database on a server of its own that syncs at each commit, as in production.
+func durable(t *testing.T) models.Secret {
 	t.Helper()
-	running, err := server()
+	running, err := mariadb.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := running.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return database(t, running, "")
+}
+
+func database(t *testing.T, running *mariadb.Server, filling string) models.Secret {
+	t.Helper()
 	url, drop, err := running.Database(t.Context(), filling)
 	if err != nil {
 		t.Fatal(err)

@@ -32,8 +32,12 @@ var Unmigrated = map[string]func(t *testing.T) models.Secret{
 	"sqlite": func(t *testing.T) models.Secret {
 		return models.Secret("sqlite:" + filepath.Join(t.TempDir(), "softacs.db"))
 	},
-	"mariadb": func(t *testing.T) models.Secret { return mariadbWith(t, "") },
+	"mariadb": emptyMariaDB,
 }
+
+// Durable has for each engine a function that makes a database whose acknowledged commits survive a crash of the machine, as in production, and
+// returns its URL. It may have no tables yet.
+var Durable = map[string]func(t *testing.T) models.Secret{"sqlite": SQLite, "mariadb": durable}
 
 // Keys is the key list of test stores.
 var Keys = []store.Key{{ID: "test", Secret: [32]byte{1, 2, 3}}}

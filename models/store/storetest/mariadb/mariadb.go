@@ -111,19 +111,20 @@ func (s *Server) Stop() error {
 
 // Database makes a database, runs the statements of filling in it, separated by semicolons, and returns its URL and a function that drops it.
 func (s *Server) Database(ctx context.Context, filling string) (url models.Secret, drop func() error, err error) {
-	admin, err := sql.Open("mysql", "root@tcp("+s.addr+")/?multiStatements=true")
-	if err != nil {
+	name := "t" + models.NewID().String()
+	if err := s.run(ctx, "CREATE DATABASE "+name+"; USE "+name+"; "+filling); err != nil {
 		return "", nil, err
 	}
-	name := "t" + models.NewID().String()
-	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name+"; USE "+name+"; "+filling); err != nil {
-		return "", nil, errors.Join(err, admin.Close())
-	}
-	return models.Secret("mysql://root@" + s.addr + "/" + name), func() error {
-		defer admin.Close()
-		_, err := admin.ExecContext(context.Background(), "DROP DATABASE "+name)
+	return models.Secret("mysql://root@" + s.addr + "/" + name), func() error { return s.run(context.Background(), "DROP DATABASE "+name) }, nil
+}
+
+func (s *Server) run(ctx context.Context, statements string) error {
+	admin, err := sql.Open("mysql", "root@tcp("+s.addr+")/?multiStatements=true")
+	if err != nil {
 		return err
-	}, nil
+	}
+	_, err = admin.ExecContext(ctx, statements)
+	return errors.Join(err, admin.Close())
 }
 
 // Filling returns what makes Database copy the tables and rows of the database at url, which is on this server, stays there and has no foreign

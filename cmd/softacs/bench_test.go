@@ -39,8 +39,11 @@ func bench(t *testing.T, database models.Secret) {
 	}
 	for _, s := range scenarios {
 		row := "| " + s.name + " |"
-		if s.name == eventScenario {
+		switch s.name {
+		case eventScenario:
 			row = "**event**, 10 subscribers"
+		case webhookScenario:
+			row = "**webhook**, a backlog of"
 		}
 		if !strings.Contains(text, row) || !strings.Contains(string(said), row) {
 			t.Errorf("%s is missing in\n%s", s.name, text)

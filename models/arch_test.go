@@ -30,6 +30,7 @@ var layers = [][]string{
 var allowed = map[string][]string{
 	"acs/cwmp":               {},
 	"acs/i4":                 {"acs/cwmp", "models"},
+	"acs/pki":                {},
 	"acs/session":            {"acs/cwmp", "acs/i4", "models"},
 	"acs/server":             {"acs/", "models/…"},
 	"acs/files":              {"models/…"},

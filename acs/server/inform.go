@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/session"
@@ -22,6 +23,9 @@ func (x *exchange) open(envelope *cwmp.Envelope) {
 		return
 	}
 	in, warnings := x.profile.Inform(envelope.Body.(*cwmp.Inform), x.ip)
+	if source, err := netip.ParseAddr(x.ip); err == nil {
+		in.Source = source.Unmap().WithZone("")
+	}
 	x.judge(&repeated{body: x.body, contentType: x.r.Header.Get("Content-Type"), envelope: envelope, in: in, warnings: warnings})
 }
 
@@ -38,7 +42,7 @@ func (x *exchange) openAs(before *repeated) {
 // judge lets an Inform in or refuses it.
 func (x *exchange) judge(c *repeated) {
 	envelope, in, warnings := c.envelope, c.in, c.warnings
-	r, err := x.decide(x.ctx, x.attempt(x.r), in)
+	r, err := x.judgement(in)
 	if err != nil {
 		slog.ErrorContext(x.ctx, "look up the device of an inform", "device", in.Key, "error", err)
 		x.unavailable(0)

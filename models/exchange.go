@@ -203,6 +203,8 @@ const (
 	ResultSmsUnavailable     Result = "SMS_UNAVAILABLE"
 	ResultNetworkIDFailed    Result = "NETWORK_ID_FAILED"
 	ResultNotProvisioned     Result = "NOT_PROVISIONED"
+	ResultBoundToOther       Result = "BOUND_TO_OTHER"
+	ResultLineMismatch       Result = "LINE_MISMATCH"
 	ResultSuspended          Result = "SUSPENDED"
 	ResultClosed             Result = "CLOSED"
 	ResultMalformed          Result = "MALFORMED"

@@ -84,7 +84,7 @@ func New(s *store.Store, clock models.Clock, c Config) *Room {
 
 // lookupColumns are the columns of devices in the order in which Lookup scans them.
 const lookupColumns = "id, version, created_at, updated_at, device_key, oui, product_class, serial_number, manufacturer, model, client_type, tags, " +
-	"stock_state, registered, software_version, hardware_version, os_version, legacy_auth, http_username, http_credentials, revoked, " +
+	"stock_state, waiting_at, secret_withheld, registered, software_version, hardware_version, os_version, legacy_auth, http_username, http_credentials, revoked, " +
 	"reauth_required, must_change_password, account_id, account_state, region, reachability, reachability_at, desired_version, confirmed_version, work_at, session_epoch, " +
 	"heartbeat_seconds, login_session_id, login_at, logout_at, logout_reason, report_hash"
 
@@ -99,7 +99,7 @@ func (r *Room) Lookup(ctx context.Context, key models.DeviceKey) (*models.Device
 	defer r.store.Took("lookup", time.Now())
 	var d models.Device
 	err = statement.QueryRowContext(ctx, string(key)).Scan(&d.ID, &d.Version, &d.CreatedAt, &d.UpdatedAt, &d.Key, &d.OUI, &d.ProductClass,
-		&d.SerialNumber, &d.Manufacturer, &d.Model, &d.ClientType, &d.Tags, &d.StockState, &d.Registered, &d.SoftwareVersion, &d.HardwareVersion,
+		&d.SerialNumber, &d.Manufacturer, &d.Model, &d.ClientType, &d.Tags, &d.StockState, &d.WaitingAt, &d.SecretWithheld, &d.Registered, &d.SoftwareVersion, &d.HardwareVersion,
 		&d.OSVersion, &d.LegacyAuth, &d.HTTPUsername, &d.HTTPCredentials, &d.Revoked, &d.ReauthRequired, &d.MustChangePassword, &d.AccountID, &d.AccountState, &d.Region,
 		&d.Reachability, &d.ReachabilityAt, &d.DesiredVersion, &d.ConfirmedVersion, &d.WorkAt, &d.SessionEpoch, &d.HeartbeatSeconds, &d.LoginSessionID, &d.LoginAt,
 		&d.LogoutAt, &d.LogoutReason, &d.ReportHash)

@@ -23,7 +23,7 @@ import (
 var nouns = []any{
 	models.Account{}, models.AccountIMPU{}, models.Device{}, models.DevicePresence{}, models.DeviceParameter{}, models.Binding{}, models.Task{},
 	models.Configuration{}, models.UnsupportedParameter{}, models.Credential{}, models.PasswordSalt{}, models.PasswordRequest{}, models.Lockout{},
-	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
+	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.Screen{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
 	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{}, models.StatisticsReport{}, models.StatisticsRefusal{}, models.FixedSetting{},
 	models.Package{}, models.DeviceDownload{}, models.TransferReport{},

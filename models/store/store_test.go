@@ -26,7 +26,7 @@ var nouns = []any{
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.Screen{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
 	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{}, models.StatisticsReport{}, models.StatisticsRefusal{}, models.FixedSetting{},
-	models.Package{}, models.DeviceDownload{}, models.TransferReport{},
+	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.AccessLine{}, models.AccessServer{},
 }
 
 // The tables have exactly the columns of the nouns, on both engines: a migration and a struct cannot drift apart.

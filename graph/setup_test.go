@@ -74,7 +74,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	h := &house{T: t, store: s, clock: clock, log: events.New(s, clock)}
 	h.config = graph.Config{
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
-		Bindings:      bindings.New(s),
+		Bindings:      bindings.New(s, configured),
 		Configuration: configured,
 		Devices:       devices.New(s, clock, devices.Config{}),
 		Operators:     people,

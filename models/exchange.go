@@ -14,7 +14,7 @@ const (
 	L0 Trust = iota
 	// L1: the device's own HTTP credentials were presented.
 	L1
-	// L2: a client certificate that names the device, which has a row, was presented (i4.md C.4).
+	// L2: a client certificate that names the device was presented (i4.md C.4). The device need not have a row.
 	L2
 )
 
@@ -81,8 +81,7 @@ type Inform struct {
 	RemoteAddress string // IP without port
 	// Source is RemoteAddress as an address, the zero Addr if it is none.
 	Source netip.Addr
-	// Certificate is what proved that the device is Key. It comes with L2, and with L0 if there is no row of the device or it was revoked:
-	// the identity is certain then, and nothing is open to it.
+	// Certificate is what proved at L2 that the device is Key; nil below.
 	Certificate *Certificate
 }
 

@@ -27,26 +27,19 @@ const (
 	StealScreen    StockMove = "steal"
 )
 
-// StockMoves is the state table of a magic screen: which move is possible in which state and where it leads.
-var StockMoves = map[StockState]map[StockMove]StockState{
-	Stock: {OrderScreen: Allocated, BindScreen: Allocated, ReturnScreen: Returned, StealScreen: Stolen},
-	Allocated: {
-		WithdrawScreen: Stock, BindScreen: Allocated, ConfirmScreen: Active, UnbindScreen: Returned,
-		RestockScreen: Stock, ReturnScreen: Returned, StealScreen: Stolen,
-	},
-	Active:   {BindScreen: Active, ConfirmScreen: Active, UnbindScreen: Returned, RestockScreen: Stock, ReturnScreen: Returned, StealScreen: Stolen},
-	Returned: {OrderScreen: Allocated, BindScreen: Allocated, RestockScreen: Stock, StealScreen: Stolen},
-	Stolen:   {RestockScreen: Stock, ReturnScreen: Returned},
-}
-
-// From lists the states in which the move is possible.
-func (m StockMove) From() (states []StockState) {
-	for _, s := range []StockState{Stock, Allocated, Active, Returned, Stolen} {
-		if _, possible := StockMoves[s][m]; possible {
-			states = append(states, s)
-		}
-	}
-	return states
+// StockMoves is the state table of a magic screen: in which states a move is possible and where it leads. In any other state it changes nothing.
+var StockMoves = map[StockMove]struct {
+	From []StockState
+	To   StockState
+}{
+	OrderScreen:    {[]StockState{Stock, Returned}, Allocated},
+	WithdrawScreen: {[]StockState{Allocated}, Stock},
+	BindScreen:     {[]StockState{Stock, Returned}, Allocated},
+	ConfirmScreen:  {[]StockState{Stock, Allocated, Returned}, Active},
+	UnbindScreen:   {[]StockState{Allocated, Active}, Returned},
+	RestockScreen:  {[]StockState{Allocated, Active, Returned, Stolen}, Stock},
+	ReturnScreen:   {[]StockState{Stock, Allocated, Active, Stolen}, Returned},
+	StealScreen:    {[]StockState{Stock, Allocated, Active, Returned}, Stolen},
 }
 
 // Screen is what is remembered of a magic screen that has asked for its order (i4.md B.4).

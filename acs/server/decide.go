@@ -56,7 +56,8 @@ func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruli
 		switch {
 		case r.stranger && generic:
 			r.action = quiet
-		case !r.stranger && (generic || !onlyL0(in.Events)):
+		case !r.stranger && (generic || !onlyL0(in.Events)) && d.WaitingAt.IsZero():
+			// A screen that waits for its order has been given no credentials yet (i4.md A.2-3, B.4).
 			r.action = challenge
 		}
 		if login && r.action == admit {
@@ -91,7 +92,7 @@ func (s *Server) authenticate(a attempt, in *models.Inform, r ruling) (ruling, e
 	case !ok:
 	case !a.consume():
 		r.stale = true
-	case r.device.Revoked, s.config.CertifiedScreens && r.device.ClientType == models.MagicScreen:
+	case r.device.Revoked:
 		r.action, r.trust = admit, models.L0 // Status 12 for any event (resolutions 11)
 	default:
 		r.action, r.trust, r.previous = admit, models.L1, previous

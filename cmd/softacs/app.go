@@ -176,7 +176,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
-		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
+		Accounts: accountRoom, Bindings: bindings.New(s, configurationRoom), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
 		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)

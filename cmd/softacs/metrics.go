@@ -85,6 +85,7 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.presence(out)
 	s.shortMessages(out)
 	s.callStatistics(out)
+	s.screens(out)
 	s.certificates.collect(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()

@@ -96,6 +96,7 @@ type I4 struct {
 		Day int `koanf:"day"`
 	} `koanf:"reset"`
 	Mobile Mobile `koanf:"mobile"`
+	Screen Screen `koanf:"screen"`
 	GetPwd struct {
 		TTL        int            `koanf:"ttl"`
 		Length     int            `koanf:"length"`
@@ -236,6 +237,7 @@ func defaultConfig() (c Config) {
 	c.I4.Mobile = Mobile{
 		Modes: []string{"network", "sms"}, MDNHeader: "X-Up-Calling-Line-Id", IMSIMismatch: "sms", TokenTTL: 120, CodeTTL: 300, CodeTries: 5,
 	}
+	c.I4.Screen.LineCheck = "warn"
 	c.I4.CGN.Factor = 10
 	c.I4.Alarms.SecurityPer5Minutes = p.AlarmRate
 	c.I4.Presence = Presence{MassPercent: 20, MassMinimum: 50, FreezeMinutes: 60}

@@ -20,6 +20,9 @@ func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account) (map[s
 	if err := layAccount(tx, values, a); err != nil {
 		return nil, err
 	}
+	if d.SecretWithheld {
+		delete(values, AuthPassword)
+	}
 	if phase := informPhase(d.Key, values[PeriodicInformInterval]); phase != "" {
 		values[PeriodicInformTime] = phase
 	}

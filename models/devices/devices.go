@@ -1,7 +1,7 @@
 // Package devices keeps what is known of each installed client: its identity and type, its HTTP credentials, whether it is reachable, what it
 // last reported, and when there is work for it.
 //
-// It owns the tables devices, device_presence, device_parameters, mobile_identities, reachability_changes, beats and outages; every other room
+// It owns the tables devices, screens, device_presence, device_parameters, mobile_identities, reachability_changes, beats and outages; every other room
 // changes a device through the functions here. It refuses to know why a device is bound, what its work is, and how it speaks: it never looks at
 // a binding, a task or a configuration.
 package devices

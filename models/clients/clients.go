@@ -124,9 +124,7 @@ type Visit struct {
 // it takes note that the device was heard of.
 func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, trust models.Trust, previousCredential bool) (*Visit, error) {
 	v := &Visit{room: r, in: in, device: d, key: in.ParameterKey, certified: in.Certificate != nil, newest: trust == models.L1 && !previousCredential}
-	if d != nil { // nobody is behind an identity without row
-		v.trust = trust
-	}
+	v.trust = v.believed(trust)
 	if in.Has(models.EventBootstrap) {
 		v.key = "" // whatever it reports: after a factory reset it is owed everything
 	}

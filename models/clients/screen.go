@@ -64,6 +64,15 @@ var byScreen = way{
 // isScreen tells whether the session is one of a magic screen.
 func (v *Visit) isScreen() bool { return v.clientType() == models.MagicScreen }
 
+// believed is the trust level that the visit is played with: magic screens are believed by their certificate and, only where uncertified ones
+// are let in, by the HTTP credentials that they were given (i4.md A.2). Nobody is behind an identity without row.
+func (v *Visit) believed(trust models.Trust) models.Trust {
+	if v.device == nil || v.isScreen() && trust == models.L1 && !v.room.config.Screens.Uncertified {
+		return models.L0
+	}
+	return trust
+}
+
 // registers tells whether the Inform is a REGISTER. A screen's return from the factory state is one by itself, because some firmware knows the
 // standard only; so is every Inform of a screen that waits, and of one that nobody is served by.
 func (v *Visit) registers(bound bool) bool {

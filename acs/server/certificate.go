@@ -30,24 +30,20 @@ func (x *exchange) judgement(in *models.Inform) (ruling, error) {
 	return x.certified(x.ctx, id, in)
 }
 
-// certified is level L2 of i4.md A.2. A device that nobody registered, or whose place another one took, has proved who it is and is let in at
-// L0 (resolutions 11).
+// certified is level L2 of i4.md A.2, which needs no row: the identity is proved whether anybody registered the device or not.
 func (s *Server) certified(ctx context.Context, id *pki.Identity, in *models.Inform) (ruling, error) {
 	d, err := s.devices.Lookup(ctx, in.Key)
 	if err != nil {
 		return ruling{}, err
 	}
-	r := ruling{device: d, stranger: d == nil}
+	r := ruling{device: d, trust: models.L2}
 	if !in.Key.IsNamed(id.CommonName) {
 		r.action, r.impostor = refuse, true
 		return r, nil
 	}
 	in.Certificate = &models.Certificate{Key: in.Key, Fingerprint: id.Fingerprint, Issuer: id.Issuer}
-	switch {
-	case d == nil && isGeneric(in, d):
+	if d == nil && isGeneric(in, d) {
 		r.action = quiet
-	case d != nil && !d.Revoked:
-		r.trust = models.L2
 	}
 	return r, nil
 }

@@ -100,7 +100,7 @@ func (x *exchange) arrive(e *entry, r ruling) (session.Visit, bool) {
 			x.unavailable(0)
 			return nil, false
 		}
-		if beat = heartbeat(e.in, r.device, e.opened); beat && x.heartbeats.take(r.device.ID, e.opened) > 0 {
+		if beat = r.device != nil && heartbeat(e.in, r.device, e.opened); beat && x.heartbeats.take(r.device.ID, e.opened) > 0 {
 			x.counters.count(func(stats *Stats) { stats.Floods++ })
 			return silence{}, true
 		}

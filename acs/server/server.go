@@ -45,8 +45,6 @@ type Config struct {
 	// Identify judges the client certificate of a connection, anew for each Inform: nil for none, an error if it is not good, or no longer.
 	// nil: client certificates mean nothing.
 	Identify func(*tls.ConnectionState) (*pki.Identity, error)
-	// CertifiedScreens: HTTP credentials alone open nothing to a magic screen (i4.screen.auth=mtls).
-	CertifiedScreens bool
 
 	// RetryAfter is the least that a 503 tells to wait; the most is three times that. 10 s if zero.
 	RetryAfter time.Duration

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/softacs/softacs/acs/aaa"
 	"github.com/softacs/softacs/acs/i4"
 	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/acs/session"
@@ -25,6 +26,7 @@ import (
 	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/lines"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
@@ -47,6 +49,7 @@ type app struct {
 	packages   *packages.Room
 	passwords  *passwords.Room
 	statistics *statistics.Room
+	lines      *lines.Room
 	clients    *clients.Room
 	acs        *server.Server
 	metrics    *metrics
@@ -59,6 +62,8 @@ type app struct {
 	adminAddr  net.Listener
 	portal     *http.Server
 	portalAddr net.Listener
+	aaa        *aaa.Server
+	aaaAddr    net.PacketConn
 	background sync.WaitGroup
 	// endJobs lets what works by itself begin nothing new; endLoops ends all loops in the background, after which nothing is left unwritten.
 	endJobs  func()
@@ -66,6 +71,8 @@ type app struct {
 	stopping atomic.Bool
 	// certificates are those of the south; nil for plain HTTP.
 	certificates *certificates
+	// authorities judge the certificates of clients; nil if none are asked for.
+	authorities *authorities
 }
 
 // start opens the store, builds the rooms, starts the loops and serves both doors: when it returns, the platform is ready.
@@ -158,10 +165,12 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	if err := a.statistics.FixZone(ctx); err != nil {
 		return nil, err
 	}
+	a.lines = lines.New(s, lines.Config{MaxAge: seconds(c.AAA.MaxAge), Max: c.AAA.MaxLines})
 	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err
 	}
+	clientConfig.Screens.Lines = known{clientConfig.Screens.Lines, a.lines}
 	a.clients = clients.New(s, a.clock, clients.Rooms{
 		Configuration: configurationRoom, Devices: a.devices, Packages: a.packages, Passwords: a.passwords, SMS: a.sms, Statistics: a.statistics,
 		Tasks: a.tasks,
@@ -174,6 +183,12 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	}
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
+	if a.authorities, err = loadAuthorities(c, a.clock); err != nil {
+		return nil, err
+	}
+	if a.authorities != nil {
+		serverConfig.Identify = a.authorities.identify
+	}
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s, configurationRoom), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
@@ -213,6 +228,7 @@ func (a *app) runLoops(ctx context.Context) {
 	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.clean} {
 		a.background.Go(func() { loop(jobs) })
 	}
+	a.background.Go(func() { a.lines.Watch(jobs, a.clock) })
 	sessions, endSessions := context.WithCancel(ctx)
 	a.background.Go(func() { a.acs.Run(sessions) })
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
@@ -284,6 +300,9 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 		return err
 	}
 	if err := a.listenPortal(ctx); err != nil {
+		return err
+	}
+	if err := a.listenAAA(ctx); err != nil {
 		return err
 	}
 	a.serve(ctx, "north", a.north, a.northAddr)
@@ -372,6 +391,9 @@ func (a *app) readyLine() string {
 	fmt.Fprintf(&b, "ready north=%s south=%s", a.northAddr.Addr(), a.southAddr.Addr())
 	if a.portalAddr != nil {
 		fmt.Fprintf(&b, " portal=%s", a.portalAddr.Addr())
+	}
+	if a.aaaAddr != nil {
+		fmt.Fprintf(&b, " aaa=%s", a.aaaAddr.LocalAddr())
 	}
 	if a.adminAddr != nil {
 		fmt.Fprintf(&b, " admin=%s", a.adminAddr.Addr())

@@ -87,6 +87,8 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.callStatistics(out)
 	s.screens(out)
 	s.certificates.collect(out)
+	s.authorities.collect(out)
+	s.accounting(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	gauge := func(name, help, label string, values map[string]float64, err error) {

@@ -13,6 +13,7 @@ type Config struct {
 	North     Listener      `koanf:"north"`
 	South     South         `koanf:"south"`
 	Portal    Listener      `koanf:"portal"`
+	AAA       AAA           `koanf:"aaa"`
 	Admin     Listener      `koanf:"admin"`
 	Lab       bool          `koanf:"lab"`
 	LabRemote bool          `koanf:"labAllowRemote"`
@@ -52,9 +53,22 @@ type Listener struct {
 type South struct {
 	Addr string `koanf:"addr"`
 	TLS  struct {
-		Cert string `koanf:"cert"`
-		Key  string `koanf:"key"`
+		Cert     string   `koanf:"cert"`
+		Key      string   `koanf:"key"`
+		ClientCA string   `koanf:"clientCA"`
+		CRL      []string `koanf:"crl"`
+		CRLGrace int      `koanf:"crlGrace"`
 	} `koanf:"tls"`
+}
+
+// AAA is the listener for RADIUS accounting.
+type AAA struct {
+	Addr     string        `koanf:"addr"`
+	Secret   models.Secret `koanf:"secret"`
+	Clients  []string      `koanf:"clients"`
+	Line     string        `koanf:"line"`
+	MaxAge   int           `koanf:"maxAge"`
+	MaxLines int64         `koanf:"maxLines"`
 }
 
 // I4 are the settings of interface I4 (i4.md E).
@@ -219,6 +233,8 @@ type Heartbeat struct {
 func defaultConfig() (c Config) {
 	c.Database = "sqlite:data/softacs.db"
 	c.North.Addr, c.South.Addr, c.Admin.Addr = "127.0.0.1:8080", "127.0.0.1:7547", "127.0.0.1:9090"
+	c.South.TLS.CRLGrace = 86_400
+	c.AAA.Line, c.AAA.MaxAge, c.AAA.MaxLines = "user-name", 7200, 2_000_000
 	c.Reporting.TimeZone = "Asia/Shanghai"
 	c.I4.ACS.Path = "/acs"
 	c.I4.Session.Timeout, c.I4.Session.MaxDuration, c.I4.Session.MaxRoundTrips = 40, 300, 64

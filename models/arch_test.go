@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"acs/cwmp":               {},
 	"acs/i4":                 {"acs/cwmp", "models"},
 	"acs/pki":                {},
+	"acs/pki/pkitest":        {},
 	"acs/session":            {"acs/cwmp", "acs/i4", "models"},
 	"acs/server":             {"acs/", "models/…"},
 	"acs/aaa":                {"models", "models/lines"},

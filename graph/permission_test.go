@@ -56,6 +56,7 @@ var operations = map[string]string{
 	`mutation { resetAccountPassword(input: {idempotencyKey: "", ` + accountRef + `}) { replayed } }`:                                                           "ACCOUNT_CARE",
 	`mutation { suspendAccount(input: {idempotencyKey: "", ` + accountRef + `, reason: FRAUD}) { replayed } }`:                                                  "ACCOUNT_WRITE",
 	`mutation { registerDevice(input: {idempotencyKey: "", identity: {oui: "", productClass: "", serialNumber: ""}, clientType: PC}) { replayed } }`:            "DEVICE_WRITE",
+	`mutation { updateDevice(input: {` + deviceRef + `}) { replayed } }`:                                                                                        "DEVICE_WRITE",
 	`mutation { createDeviceTask(input: {idempotencyKey: "", ` + deviceRef + `, kind: REBOOT}) { replayed } }`:                                                  "DEVICE_WRITE",
 	`mutation { startPackageUpload(input: {idempotencyKey: "", name: "", softwareVersion: "", clientType: PC, models: [], size: 1, sha256: ""}) { replayed } }`: "PACKAGE_WRITE",
 	`mutation { completePackageUpload(input: {id: "eA"}) { replayed } }`:                                                                                        "PACKAGE_WRITE",

@@ -390,6 +390,7 @@ type ComplexityRoot struct {
 		SuspendAccount        func(childComplexity int, input model.SuspendAccountInput) int
 		TerminateAccount      func(childComplexity int, input model.AccountActionInput) int
 		UnlockAccount         func(childComplexity int, input model.AccountActionInput) int
+		UpdateDevice          func(childComplexity int, input model.UpdateDeviceInput) int
 	}
 
 	Operator struct {
@@ -2258,6 +2259,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UnlockAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.updateDevice":
+		if e.ComplexityRoot.Mutation.UpdateDevice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateDevice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateDevice(childComplexity, args["input"].(model.UpdateDeviceInput)), true
 
 	case "Operator.createdAt":
 		if e.ComplexityRoot.Operator.CreatedAt == nil {
@@ -3203,6 +3215,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SuspendAccountInput", ec.unmarshalInputSuspendAccountInput),
 			graphql.NewInputUnmarshaler("TargetActionInput", ec.unmarshalInputTargetActionInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
+			graphql.NewInputUnmarshaler("UpdateDeviceInput", ec.unmarshalInputUpdateDeviceInput),
 		)
 	}
 	first := true
@@ -3874,6 +3887,7 @@ extend type Query {
 extend type Mutation {
   "Pre-registers a CPE (stock list, generic TR-069 device): its identity, type and the digest credentials it will present"
   registerDevice(input: RegisterDeviceInput!): DevicePayload! @need(perm: DEVICE_WRITE)
+  updateDevice(input: UpdateDeviceInput!): DevicePayload! @need(perm: DEVICE_WRITE)
 }
 input RegisterDeviceInput {
   idempotencyKey: String!
@@ -3885,6 +3899,13 @@ input RegisterDeviceInput {
   acsUsername: String
   acsPassword: String @secret
   tags: [String!]
+}
+input UpdateDeviceInput {
+  device: DeviceRef!
+  expectedVersion: Int
+  addTags: [String!]
+  removeTags: [String!]
+  stockState: StockState
 }
 type DevicePayload implements MutationPayload {
   device: Device

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"gorm.io/gorm"
+
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/devices"
@@ -21,8 +23,12 @@ func Lock(tx *store.Tx, id models.ID) (*models.Account, error) {
 // LockScreenOrders finds the orders that name a serial number and holds their rows until the commit. closed is the newest terminated account
 // that had named it; nil if there is none. It asks nobody's permission: it is for the south.
 func LockScreenOrders(tx *store.Tx, serial string) (orders []models.Account, closed *models.Account, err error) {
+	return screenOrders(tx.Locked(), serial)
+}
+
+func screenOrders(q *gorm.DB, serial string) (orders []models.Account, closed *models.Account, err error) {
 	var rows []models.Account
-	if err := tx.Locked().Where("screen_serial = ?", serial).Order("state_changed_at DESC, id DESC").Find(&rows).Error; err != nil {
+	if err := q.Where("screen_serial = ?", serial).Order("state_changed_at DESC, id DESC").Find(&rows).Error; err != nil {
 		return nil, nil, fmt.Errorf("read the orders of a screen: %w", err)
 	}
 	for i, a := range rows {
@@ -82,8 +88,14 @@ func (r *Room) swap(tx *store.Tx, before, a *models.Account) error {
 		return nil
 	}
 	if was != "" {
-		if err := devices.Withdraw(tx, was); err != nil {
+		others, _, err := screenOrders(tx.DB, was)
+		if err != nil {
 			return err
+		}
+		if len(others) == 0 {
+			if err := devices.Withdraw(tx, was); err != nil {
+				return err
+			}
 		}
 	}
 	if is != "" {

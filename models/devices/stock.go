@@ -11,7 +11,7 @@ import (
 )
 
 // MoveStock moves the magic screen along the state table; what is no move of its state, and what is no magic screen, changes nothing. A screen
-// that is confirmed, withdrawn from its order, taken or put back waits no longer.
+// that is confirmed, taken or put back waits no longer.
 func MoveStock(tx *store.Tx, deviceID models.ID, m models.StockMove) error {
 	return moveStock(tx, tx.DB.Where("id = ?", deviceID), m)
 }
@@ -30,7 +30,9 @@ func moveUnbound(tx *store.Tx, serial string, m models.StockMove) error {
 
 func moveStock(tx *store.Tx, of *gorm.DB, m models.StockMove) error {
 	columns := map[string]any{"stock_state": models.StockMoves[m].To, "updated_at": tx.Now}
-	if m != models.OrderScreen && m != models.BindScreen {
+	switch m {
+	case models.OrderScreen, models.WithdrawScreen, models.BindScreen: // it waits until it has everything
+	default:
 		columns["waiting_at"] = models.Time(0)
 	}
 	err := of.Model(&models.Device{}).Where("client_type = ? AND stock_state IN ?", models.MagicScreen, models.StockMoves[m].From).Updates(columns).Error

@@ -35,7 +35,7 @@ var StockMoves = map[StockMove]struct {
 	OrderScreen:    {[]StockState{Stock, Returned}, Allocated},
 	WithdrawScreen: {[]StockState{Allocated}, Stock},
 	BindScreen:     {[]StockState{Stock, Returned}, Allocated},
-	ConfirmScreen:  {[]StockState{Stock, Allocated, Returned}, Active},
+	ConfirmScreen:  {[]StockState{Stock, Allocated, Active, Returned}, Active},
 	UnbindScreen:   {[]StockState{Allocated, Active}, Returned},
 	RestockScreen:  {[]StockState{Allocated, Active, Returned, Stolen}, Stock},
 	ReturnScreen:   {[]StockState{Stock, Allocated, Active, Stolen}, Returned},

@@ -99,8 +99,10 @@ func Confirm(tx *store.Tx, device models.ID) (*models.Binding, error) {
 	switch b.State {
 	case models.BindingActive:
 		// A repeated REGISTER is confirmed: from now on its one-time password cannot be proved again (resolutions 1).
-		err := tx.DB.Model(&models.Binding{}).Where("id = ?", b.ID).Update("confirmed_at", tx.Now).Error
-		return b, err
+		if err := tx.DB.Model(&models.Binding{}).Where("id = ?", b.ID).Update("confirmed_at", tx.Now).Error; err != nil {
+			return nil, err
+		}
+		return b, stock(tx, b, models.ConfirmScreen)
 	case models.BindingPending:
 	default:
 		return b, nil

@@ -49,8 +49,8 @@ func (f *registration) authenticate(ctx context.Context) error {
 		return err
 	case refused != nil:
 		f.tell(refused.Outcome)
-		if refused.Result == models.ResultNotProvisioned && f.isScreen() {
-			f.wait(refused.Result)
+		if f.isScreen() {
+			f.turnAway(refused.Result)
 		}
 		if refused.Result == models.ResultVersionTooOld {
 			return f.offer(ctx, proofs)

@@ -154,7 +154,7 @@ func (v *Visit) plan() {
 	if imsClient && bound && !owes && v.in.Has(models.EventChangePassword) {
 		v.flows = append(v.flows, newPasswordChange(v))
 	}
-	register := imsClient && v.registers(bound)
+	register := imsClient && v.registers()
 	if register {
 		v.flows = append(v.flows, newRegistration(v))
 	}

@@ -74,13 +74,13 @@ func (v *Visit) believed(trust models.Trust) models.Trust {
 }
 
 // registers tells whether the Inform is a REGISTER. A screen's return from the factory state is one by itself, because some firmware knows the
-// standard only; so is every Inform of a screen that waits, and of one that nobody is served by.
-func (v *Visit) registers(bound bool) bool {
+// standard only; so is every Inform of a screen that waits, and of one that is stolen.
+func (v *Visit) registers() bool {
 	if v.in.Has(models.EventRegister) || !v.isScreen() {
 		return v.in.Has(models.EventRegister)
 	}
 	d := v.device
-	return v.in.Has(models.EventBootstrap) || d != nil && !bound && (!d.WaitingAt.IsZero() || d.StockState == models.Stolen)
+	return v.in.Has(models.EventBootstrap) || d != nil && (!d.WaitingAt.IsZero() || d.StockState == models.Stolen)
 }
 
 // parseScreen reads what a screen sends. What the firmware does not know is left out; what is there is to be right.
@@ -210,12 +210,15 @@ func (f *registration) onLine(a *models.Account) bool {
 
 // noteScreen writes down why a screen was refused, and has it wait if time may help: what each of its heartbeats would repeat is told once.
 func (f *registration) noteScreen(tx *store.Tx, a *models.Account, r refusal) error {
-	bound := !f.device.AccountID.IsZero()
-	if !bound {
-		waits := r.Result != models.ResultBoundToOther && r.Result != models.ResultClosed
-		if err := devices.SetWaiting(tx, f.device, waits); err != nil {
-			return err
-		}
+	misplaced := r.Result == models.ResultBoundToOther || r.Result == models.ResultLineMismatch
+	waits := misplaced // a screen that is bound is served no more, unless it is only said to be this one
+	if f.device.AccountID.IsZero() {
+		waits = r.Result != models.ResultBoundToOther && r.Result != models.ResultClosed
+	} else if !misplaced || f.trust < models.L1 {
+		waits = !f.device.WaitingAt.IsZero()
+	}
+	if err := devices.SetWaiting(tx, f.device, waits); err != nil {
+		return err
 	}
 	code := r.code
 	if r.Result == models.ResultNotProvisioned {
@@ -288,6 +291,16 @@ func (f *registration) remember(tx *store.Tx, a *models.Account, change func(*mo
 		return err
 	}
 	return devices.SaveScreen(tx, &s)
+}
+
+// turnAway ends the session of a screen that is at the wrong place with that; what else a refused one is told is its account's standing.
+func (f *registration) turnAway(r models.Result) {
+	switch r {
+	case models.ResultNotProvisioned:
+		f.wait(r)
+	case models.ResultBoundToOther, models.ResultLineMismatch:
+		f.flows = f.flows[:1]
+	}
 }
 
 // wait ends the flow with the refusal and the heartbeat of a screen that waits (i4.md B.4).

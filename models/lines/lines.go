@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,8 @@ type Room struct {
 	store  *store.Store
 	config Config
 	// rows is how many lines there are; other replicas add to them too, so it is right once in a while only.
-	rows atomic.Int64
+	rows     atomic.Int64
+	counting sync.RWMutex // no line is added while they are counted
 }
 
 // New builds the room on s.
@@ -85,6 +87,8 @@ func Fits(network netip.Prefix) bool {
 
 // Take commits reports, in their order, and tells which of them were taken: a line beyond Config.Max is not. After an error none was.
 func (r *Room) Take(ctx context.Context, reports []Report) (taken []bool, err error) {
+	r.counting.RLock()
+	defer r.counting.RUnlock()
 	var added int64
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
 		b, err := load(tx, reports)
@@ -293,6 +297,8 @@ func (r *Room) Clean(ctx context.Context) error {
 	if err := clean[models.AccessServer](ctx, r, "reset_at"); err != nil {
 		return err
 	}
+	r.counting.Lock()
+	defer r.counting.Unlock()
 	return r.store.View(ctx, func(tx *store.Tx) error {
 		n, err := gorm.G[models.AccessLine](tx.DB).Count(ctx, "heard_at")
 		if err == nil {

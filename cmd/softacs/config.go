@@ -67,7 +67,8 @@ func loadConfig(path string, environ []string, flags map[string]any) (Config, er
 		}
 	}
 	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result: &c, WeaklyTypedInput: true, TagName: "koanf", DecodeHook: mapstructure.StringToSliceHookFunc(","),
+		Result: &c, WeaklyTypedInput: true, TagName: "koanf",
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToWeakSliceHookFunc(","), mapstructure.TextUnmarshallerHookFunc()),
 	}})
 	if err != nil {
 		return c, fmt.Errorf("configuration: %w", err)

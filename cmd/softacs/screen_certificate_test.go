@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -213,4 +214,46 @@ func TestScreenLines(t *testing.T) {
 			})
 		}
 	})
+}
+
+// i4.screen as people write it, in a file and in the environment.
+func TestScreenSettings(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, "softacs.yaml", "i4:\n  screen:\n    auth: serial+line\n    lines:\n      - {cidr: 192.0.2.8/32, account: ad1}\n      - {cidr: 2001:db8::/48, account: ad2}\n")
+	addr := netip.MustParseAddr
+	for _, c := range []struct {
+		path        string
+		environment []string
+		lines       map[netip.Addr]string
+	}{
+		{path, nil, map[netip.Addr]string{addr("192.0.2.8"): "ad1", addr("2001:db8::1"): "ad2", addr("192.0.2.9"): ""}},
+		{"", []string{"SOFTACS_I4_SCREEN_AUTH=serial+line", "SOFTACS_I4_SCREEN_LINES=192.0.2.8/32=ad1,192.0.2.9/32=ad=2"},
+			map[netip.Addr]string{addr("192.0.2.8"): "ad1", addr("192.0.2.9"): "ad=2"}},
+	} {
+		config, err := loadConfig(c.path, c.environment, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		screens, err := screensConfig(config)
+		if err != nil || !screens.Uncertified || screens.Trusting || screens.LineCheck != "warn" {
+			t.Errorf("%+v, %v", screens, err)
+		}
+		for addr, want := range c.lines {
+			if got, _, err := screens.Lines.Account(t.Context(), addr); got != want || err != nil {
+				t.Errorf("%s is on the line %q, %v", addr, got, err)
+			}
+		}
+	}
+	for key, value := range map[string]string{"AUTH": "none", "LINE_CHECK": "maybe", "LINES": "192.0.2.8=ad1,10.0.0.0/8=ad1"} {
+		config, err := loadConfig("", []string{"SOFTACS_I4_SCREEN_" + key + "=" + value}, nil)
+		if err == nil {
+			_, err = screensConfig(config)
+		}
+		if err == nil || !strings.Contains(err.Error(), "i4.screen.") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if production, err := screensConfig(defaultConfig()); err != nil || production.Uncertified {
+		t.Errorf("%+v, %v", production, err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,12 @@ type Screen struct {
 type Line struct {
 	CIDR    string `koanf:"cidr"`
 	Account string `koanf:"account"`
+}
+
+// UnmarshalText reads 192.0.2.8/32=ad12345, as an environment variable says it.
+func (l *Line) UnmarshalText(text []byte) error {
+	l.CIDR, l.Account, _ = strings.Cut(string(text), "=")
+	return nil // screensConfig looks at both
 }
 
 // Values of i4.screen.auth.

@@ -345,6 +345,21 @@ func TestScreenErrors(t *testing.T) {
 			p.registersScreen(client, 0)
 			p.isScreen(client, "ACTIVE", "ACTIVE", another)
 		})
+		p.run("an order takes over what another account has given up", func(_ *testing.T, p *platform) {
+			client, id := ordered(nil)
+			p.registersScreen(client, 0)
+			p.act("terminateAccount", id, "end", nil) // it was switched off and never heard of that
+			second, msisdn := p.order(object{"screenSerial": serialOf(client)})
+			p.want(0)(client.ResetScreen(p.t.Context()))
+			p.isScreen(client, "ACTIVE", "ACTIVE", second)
+			if got := client.Get("line.directoryNumber"); got != msisdn {
+				p.t.Errorf("the screen has the number %s", got)
+			}
+			p.changeOrder(second, "less", object{"clientTypes": []string{"PC"}})
+			third, _ := p.order(object{"screenSerial": serialOf(client)})
+			p.want(0)(client.ResetScreen(p.t.Context()))
+			p.isScreen(client, "ACTIVE", "ACTIVE", third)
+		})
 		p.run("17: screens are not included any more", func(_ *testing.T, p *platform) {
 			client, id := ordered(nil)
 			p.registersScreen(client, 0)

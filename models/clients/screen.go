@@ -138,18 +138,21 @@ func (f *registration) findOrder(tx *store.Tx, _ bool) (a *models.Account, _ boo
 	if err != nil {
 		return nil, false, err
 	}
+	if !d.AccountID.IsZero() && (a == nil || a.ID != d.AccountID) { // it was bound since its Inform was read
+		if a, err = accounts.Lock(tx, d.AccountID); err != nil {
+			return nil, false, err
+		}
+	}
 	other := func(o models.Account) bool { return o.ID != d.AccountID }
-	switch {
+	named := slices.ContainsFunc(orders, other)
+	switch bound := !d.AccountID.IsZero() && a != nil; {
 	case d.StockState == models.Stolen:
 		f.stands = &refusal{Outcome: denied(models.ResultBoundToOther), code: "security.screen_stolen"}
-	case !d.AccountID.IsZero() && slices.ContainsFunc(orders, other):
+	case bound && named && a.State != models.AccountTerminated && a.Includes(models.MagicScreen):
 		f.stands = &refusal{Outcome: denied(models.ResultBoundToOther), code: "security.screen_bound_to_other"}
-	case !d.AccountID.IsZero():
-		if a == nil || a.ID != d.AccountID { // it was bound since its Inform was read
-			a, err = accounts.Lock(tx, d.AccountID)
-		}
-		return a, false, err
-	case len(orders) == 1:
+	case bound && !named:
+		return a, false, nil
+	case len(orders) == 1: // of nobody's screen, or of one that its account has given up
 		return &orders[0], false, nil
 	case len(orders) > 1:
 		f.stands = &refusal{Outcome: denied(models.ResultNotProvisioned), code: screenWaiting}

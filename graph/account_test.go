@@ -67,7 +67,7 @@ func TestAnAccountIsProvisionedReadAndChanged(t *testing.T) {
 			userErrors { __typename ... on StateConflict { currentState allowedActions } } } }`
 		d := h.ask(h.bss, activate, map[string]any{"i": map[string]any{"idempotencyKey": "a-1", "account": map[string]any{"id": id}}})
 		d.want("activateAccount.userErrors.0.__typename", "StateConflict")
-		d.want("activateAccount.userErrors.0.allowedActions", "[endLogins modifyAccount resetAccountPassword suspendAccount terminateAccount unlockAccount]")
+		d.want("activateAccount.userErrors.0.allowedActions", "[endLogins modifyAccount resetAccountPassword sendNotice suspendAccount terminateAccount unlockAccount]")
 
 		for _, ref := range []string{fmt.Sprintf(`id: "%s"`, id), `externalId: "s-1"`, `msisdn: "+862162345678"`, `impu: "tel:+862162345678"`} {
 			h.must(h.bss, `{ account(ref: {`+ref+`}) { id } }`, nil).want("account.id", id)

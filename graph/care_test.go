@@ -65,7 +65,7 @@ func TestAnAccountIsSuspendedResumedAndClosed(t *testing.T) {
 		c := h.ask(h.bss, does("resumeAccount", standing), on("s-1", "4", map[string]any{"reason": "REGULATORY"}))
 		c.want("resumeAccount.userErrors.0.__typename", "StateConflict")
 		c.want("resumeAccount.userErrors.0.field", "[input reason]")
-		c.want("resumeAccount.userErrors.0.allowedActions", "[endLogins modifyAccount resetAccountPassword resumeAccount suspendAccount terminateAccount unlockAccount]")
+		c.want("resumeAccount.userErrors.0.allowedActions", "[endLogins modifyAccount resetAccountPassword resumeAccount sendNotice suspendAccount terminateAccount unlockAccount]")
 		d := h.must(fraud, does("resumeAccount", standing), on("s-1", "5", map[string]any{"reason": "FRAUD"}))
 		d.want("resumeAccount.account.state", "ACTIVE")
 		d.want("resumeAccount.account.suspensions", "[]")

@@ -21,6 +21,7 @@ import (
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
@@ -43,6 +44,7 @@ type Config struct {
 	Accounts      *accounts.Room
 	Bindings      *bindings.Room
 	Configuration *configuration.Room
+	Desk          *desk.Room
 	Devices       *devices.Room
 	Operators     *operators.Room
 	Passwords     *passwords.Room

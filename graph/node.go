@@ -29,6 +29,8 @@ func (r *request) familyOf(kind models.Kind) *family {
 		return &f.clients
 	case models.KindRole:
 		return &f.roles
+	case models.KindAuditEntry:
+		return &f.audited
 	}
 	return nil
 }
@@ -38,6 +40,7 @@ var nodeNeeds = map[models.Kind]models.Permission{
 	models.KindAccount: models.AccountRead, models.KindSms: models.AccountRead,
 	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead,
 	models.KindPackage: models.UpgradeRead, models.KindOperator: models.OperatorAdmin, models.KindAPIClient: models.OperatorAdmin, models.KindRole: models.OperatorAdmin,
+	models.KindAuditEntry: models.AuditRead,
 }
 
 // node loads what s names: nil if there is nothing of the kind in scope, FORBIDDEN for a kind that the actor may not read (resolutions 78).
@@ -67,6 +70,8 @@ func node(ctx context.Context, s models.Subject) (types.Node, error) {
 		return found(r.operators.get(ctx, s.ID))
 	case models.KindAPIClient:
 		return found(r.clients.get(ctx, s.ID))
+	case models.KindAuditEntry:
+		return found(r.audited.get(ctx, s.ID))
 	default:
 		return found(r.roles.get(ctx, s.ID))
 	}

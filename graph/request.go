@@ -8,6 +8,7 @@ import (
 	"github.com/softacs/softacs/graph/model"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/passwords"
 )
 
@@ -20,7 +21,7 @@ type request struct {
 	roots       []string // names of the root fields, for the audit log
 	disclosures *disclosures
 
-	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles family }
+	families struct{ accounts, devices, bindings, tasks, packages, messages, operators, clients, roles, audited family }
 
 	accounts       *loader[*models.Account]
 	devices        *loader[*models.Device]
@@ -31,6 +32,8 @@ type request struct {
 	operators      *loader[*models.Operator]
 	clients        *loader[*models.APIClient]
 	roles          *loader[*models.Role]
+	audited        *loader[*models.AuditEntry]
+	health         *loader[*desk.Health]
 	passwords      *loader[passwords.State]
 	suspensions    *loader[[]*models.Suspension]
 	owing          *loader[bool]
@@ -69,6 +72,8 @@ func (s *server) newRequest(w http.ResponseWriter) *request {
 	r.operators = newLoader(&f.operators, s.Operators.OperatorsByID)
 	r.clients = newLoader(&f.clients, s.Operators.APIClientsByID)
 	r.roles = newLoader(&f.roles, s.Operators.RolesByID)
+	r.audited = newLoader(&f.audited, s.Events.AuditByIDs)
+	r.health = newLoader(&f.accounts, s.health(r))
 	r.passwords = newLoader(&f.accounts, s.Passwords.States)
 	r.suspensions = newLoader(&f.accounts, s.Accounts.Suspensions)
 	r.owing = newLoader(&f.accounts, s.Accounts.OwingProof)

@@ -15,6 +15,7 @@ import (
 	"github.com/softacs/softacs/models/accounts"
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/operators"
@@ -54,7 +55,7 @@ func onBoth(t *testing.T, f func(h *house)) {
 func onSQLite(t *testing.T, lab bool) *house {
 	t.Parallel()
 	clock := storetest.NewClock()
-	return newHouse(t, storetest.Open(t, storetest.Engines(t)["sqlite"](t), clock), clock, lab)
+	return newHouse(t, storetest.Open(t, storetest.SQLite(t), clock), clock, lab)
 }
 
 func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *house {
@@ -72,21 +73,25 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 		t.Fatal(err)
 	}
 	h := &house{T: t, store: s, clock: clock, log: events.New(s, clock)}
+	room := devices.New(s, clock, devices.Config{})
 	h.config = graph.Config{
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
 		Bindings:      bindings.New(s, configured),
 		Configuration: configured,
-		Devices:       devices.New(s, clock, devices.Config{}),
-		Operators:     people,
-		Passwords:     keeper,
-		Packages:      keepers,
-		Sms:           sms.New(s, clock, nil),
-		Statistics:    statistics.New(s, clock, statistics.Config{}),
-		Tasks:         tasks.New(s, clock, tasks.Config{Packages: keepers}),
-		Events:        h.log,
-		Clock:         clock,
-		TokenSeeds:    [][32]byte{{1}, {2}},
-		Lab:           lab,
+		Devices:       room,
+		Desk: desk.New(s, clock, room, h.log, desk.Config{
+			Plan: models.NumberPlan{Country: "86", Area: "21"}, MinVersion: map[models.ClientType]string{models.PC: "1.5"},
+		}),
+		Operators:  people,
+		Passwords:  keeper,
+		Packages:   keepers,
+		Sms:        sms.New(s, clock, nil),
+		Statistics: statistics.New(s, clock, statistics.Config{}),
+		Tasks:      tasks.New(s, clock, tasks.Config{Packages: keepers}),
+		Events:     h.log,
+		Clock:      clock,
+		TokenSeeds: [][32]byte{{1}, {2}},
+		Lab:        lab,
 	}
 	if h.handler, err = graph.New(h.config); err != nil {
 		t.Fatal(err)

@@ -21,11 +21,12 @@ var AccountActions = map[AccountState]map[string]AccountState{
 	AccountActive: {
 		"modifyAccount": AccountActive, "suspendAccount": AccountSuspended, "terminateAccount": AccountTerminated,
 		"resetAccountPassword": AccountActive, "unlockAccount": AccountActive, "endLogins": AccountActive,
+		"sendNotice": AccountActive,
 	},
 	AccountSuspended: { // resumeAccount leads to ACTIVE when it lifts the last reason, suspendAccount adds another one
 		"modifyAccount": AccountSuspended, "suspendAccount": AccountSuspended, "resumeAccount": AccountActive,
 		"terminateAccount": AccountTerminated, "resetAccountPassword": AccountSuspended, "unlockAccount": AccountSuspended,
-		"endLogins": AccountSuspended,
+		"endLogins": AccountSuspended, "sendNotice": AccountSuspended,
 	},
 	AccountTerminated: {},
 }

@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"models/tasks", "models/configuration"},
 	{"models/passwords", "models/bindings", "models/statistics"},
 	{"models/accounts"},
+	{"models/desk"},
 	{"models/clients"},
 }
 

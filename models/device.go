@@ -185,6 +185,24 @@ type Outage struct {
 // TableName is device_presence.
 func (DevicePresence) TableName() string { return "device_presence" }
 
+// DeviceMark is what is printed on a device and people name it by, beside its serial number: its MAC address or STB identifier, as it reported
+// them, in lower case without separators.
+type DeviceMark struct {
+	DeviceID ID     `gorm:"primaryKey"`
+	Kind     string `gorm:"primaryKey"`
+	Mark     string
+}
+
+// MarkOf brings a MAC address or an STB identifier in any usual writing to the form of a DeviceMark: 12 to 32 letters and digits. ok is false
+// if it is none.
+func MarkOf(text string) (mark string, ok bool) {
+	mark = strings.ToLower(separators.Replace(text))
+	other := func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') }
+	return mark, len(mark) >= 12 && len(mark) <= 32 && !strings.ContainsFunc(mark, other)
+}
+
+var separators = strings.NewReplacer(":", "", "-", "", ".", "", " ", "")
+
 // DeviceParameter is a value that a device reported or confirmed; secrets are never kept here (resolutions 33).
 type DeviceParameter struct {
 	DeviceID   ID     `gorm:"primaryKey"`

@@ -35,6 +35,16 @@ func SameVersion(a, b string) bool {
 	return a == b || ok && order == 0
 }
 
+// TooOld tells whether a version is below a minimum, of which the empty one asks for nothing; a version that is not dot-separated numbers must be the
+// minimum itself (i4.md B.7).
+func TooOld(version, minimum string) bool {
+	if minimum == "" {
+		return false
+	}
+	order, ok := CompareVersions(version, minimum)
+	return order < 0 || !ok && version != minimum
+}
+
 func versionParts(version string) (list []int, ok bool) {
 	for part := range strings.SplitSeq(version, ".") {
 		n, err := strconv.Atoi(part)

@@ -24,6 +24,7 @@ import (
 	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/clients"
 	"github.com/softacs/softacs/models/configuration"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/lines"
@@ -119,11 +120,14 @@ func loadProfile(c Config) (*i4.Profile, error) {
 	return profile, nil
 }
 
+// passwordCost is what the passwords of operators cost: the room's own defaults, which only the tests of this package undercut.
+var passwordCost operators.Config
+
 // build makes every room and both doors, and returns that of the north.
 func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, error) {
 	c, s := a.config, a.store
 	a.log = events.New(s, a.clock)
-	operatorRoom := operators.New(s, a.clock, operators.Config{})
+	operatorRoom := operators.New(s, a.clock, passwordCost)
 	if err := bootstrap(ctx, operatorRoom, c); err != nil {
 		return nil, err
 	}
@@ -192,7 +196,7 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
 		Accounts: accountRoom, Bindings: bindings.New(s, configurationRoom), Configuration: configurationRoom, Devices: a.devices, Operators: operatorRoom,
-		Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)

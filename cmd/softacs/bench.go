@@ -63,7 +63,7 @@ func (cmd benchCommand) Run(ctx context.Context) (err error) {
 			return err
 		}
 		defer private.Stop()
-		url, _, err := private.Database(ctx)
+		url, _, err := private.Database(ctx, "")
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 // The bench runs every scenario against its floor and writes its table where the file wants it. What the figures are is no test's business.
 func TestBench(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			bench(t, database(t))

@@ -438,7 +438,7 @@ func TestPasswordSettings(t *testing.T) {
 		"i4.reset.ttl":           func(c *Config) { c.I4.Reset.TTL = 0 },
 		"i4.mobile.codeTtl":      func(c *Config) { c.I4.Mobile.CodeTTL = 0 },
 	} {
-		c := labConfig(t, models.Secret("sqlite:"+t.TempDir()+"/a.db"), change)
+		c := labConfig(t, storetest.SQLite(t), change)
 		a, err := start(t.Context(), c, models.SystemClock{})
 		if err == nil {
 			_ = a.stop(t.Context())

@@ -29,7 +29,7 @@ func TestCrash(t *testing.T) {
 	if os.Getenv("TEST_SOAK") != "" {
 		kills = 50
 	}
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Durable {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := labConfig(t, database(t), nil)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -43,7 +42,7 @@ func withKeys(t *testing.T, c *Config, kids ...string) (p *platform, stop func()
 // whoever repeats a request notice nothing.
 func TestRotationOfTheSecretKeys(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := labConfig(t, database(t), nil)
@@ -156,7 +155,7 @@ func (p *platform) everythingOpens() {
 // A server that was not restarted seals with the old key while values are resealed: the command says so, and its next run finishes.
 func TestResealTellsOfAServerWithTheOldKey(t *testing.T) {
 	t.Parallel()
-	database := models.Secret("sqlite:" + filepath.Join(t.TempDir(), "a.db"))
+	database := storetest.SQLite(t)
 	older, newer := store.Key{ID: "old", Secret: [32]byte{1}}, store.Key{ID: "new", Secret: [32]byte{2}}
 	open := func(keys ...store.Key) *store.Store {
 		s, err := store.Open(t.Context(), store.Config{URL: database, Keys: keys}, models.SystemClock{})
@@ -196,8 +195,7 @@ func TestResealTellsOfAServerWithTheOldKey(t *testing.T) {
 // end by the head that an earlier run printed.
 func TestAuditVerify(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "a.db")
-	c := labConfig(t, models.Secret("sqlite:"+path), nil)
+	c := labConfig(t, storetest.SQLite(t), nil)
 	p := startPlatform(t, c)
 	for range 3 {
 		p.provision(nil)

@@ -96,7 +96,7 @@ func TestEachLimit(t *testing.T) {
 	} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
-			p := startPlatform(t, labConfig(t, models.Secret("sqlite:"+filepath.Join(t.TempDir(), "a.db")), func(c *Config) {
+			p := startPlatform(t, labConfig(t, storetest.SQLite(t), func(c *Config) {
 				unlimited(c)
 				x.set(c)
 			}))
@@ -110,7 +110,7 @@ func TestEachLimit(t *testing.T) {
 func production(t *testing.T, set func(*Config)) (newClient func(number string) *sim.Client) {
 	t.Helper()
 	folder := pairIn(t, "acs.example")
-	c := labConfig(t, models.Secret("sqlite:"+filepath.Join(t.TempDir(), "a.db")), nil)
+	c := labConfig(t, storetest.SQLite(t), nil)
 	c.Lab, c.Bootstrap.APIClient, c.Portal.Addr = false, "", ""
 	c.South.TLS.Cert, c.South.TLS.Key = filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	c.SMS = models.Secret(smpptest.Start(t, smpptest.Config{}).URL())

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store/storetest"
 )
 
@@ -104,7 +103,7 @@ func TestAccessLineHasNoSecrets(t *testing.T) { // not parallel: it replaces the
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(&lines, nil)))
 	defer slog.SetDefault(before)
-	p := startPlatform(t, labConfig(t, models.Secret("sqlite:"+t.TempDir()+"/a.db"), nil))
+	p := startPlatform(t, labConfig(t, storetest.SQLite(t), nil))
 	p.app.north.Handler.ServeHTTP(httptest.NewRecorder(), accountRequest(p, "Bearer "+p.token))
 	p.app.north.Handler.ServeHTTP(httptest.NewRecorder(), accountRequest(p, "Bearer a-wrong-token"))
 	if err := p.app.stop(t.Context()); err != nil {

@@ -223,7 +223,7 @@ func TestLogoff(t *testing.T) {
 // clocked runs f on both databases on a platform whose time a test moves.
 func clocked(t *testing.T, change func(*Config), f func(t *testing.T, p *platform, clock *storetest.Clock)) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c, clock := labConfig(t, database(t), change), storetest.NewClock()

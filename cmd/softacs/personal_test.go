@@ -58,7 +58,7 @@ func TestPasswordOfTheSMSCentreIsNotTold(t *testing.T) { // not parallel: it rep
 	const password = "plntsmpp"
 	refusing := smpptest.Start(t, smpptest.Config{Bind: func(smpp.Bind) smpp.Status { return smpp.InvalidPassword }})
 	for n, host := range []string{"127.0.0.1:1", "no-such-host.invalid:2775", refusing.Addr()} {
-		c := labConfig(t, models.Secret("sqlite:"+t.TempDir()+"/a.db"), func(c *Config) { c.SMS = models.Secret("smpp://softacs:" + password + "@" + host + "?source=10086") })
+		c := labConfig(t, storetest.SQLite(t), func(c *Config) { c.SMS = models.Secret("smpp://softacs:" + password + "@" + host + "?source=10086") })
 		p := startPlatform(t, c)
 		storetest.Eventually(t, "the centre is complained of", func() bool { return strings.Count(log.String(), "the SMS centre is not connected") > n })
 		if strings.Contains(p.scrape()+fmt.Sprintf("%v %+v %#v", c, c, c.SMS), password) {

@@ -21,6 +21,7 @@ import (
 	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/acs/sim"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/store/storetest"
 )
 
@@ -40,7 +41,7 @@ type platform struct {
 func eachPlatform(t *testing.T, change func(*Config), f func(t *testing.T, p *platform)) {
 	t.Helper()
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			f(t, startPlatform(t, labConfig(t, database(t), change)))
@@ -57,8 +58,10 @@ func (p *platform) run(name string, f func(t *testing.T, p *platform)) {
 	})
 }
 
-// The platform's own lines say nothing that a test does not.
-func init() { slog.SetDefault(slog.New(slog.DiscardHandler)) }
+func init() {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the platform's own lines say nothing that a test does not
+	passwordCost = operators.Config{Memory: 64, Passes: 1}
+}
 
 // labConfig is lab mode on free ports, without waiting where waiting proves nothing.
 func labConfig(t *testing.T, database models.Secret, change func(*Config)) Config {
@@ -267,7 +270,7 @@ func (p *platform) password(mobile string, nth int) models.Secret {
 // client makes a simulated PC client of the account.
 func (p *platform) client(msisdn string, change func(*sim.Config)) *sim.Client {
 	p.t.Helper()
-	c := sim.Config{URL: p.south, Identity: sim.NewIdentity(), Number: "0" + strings.TrimPrefix(msisdn, "+86")}
+	c := sim.Config{URL: p.south, Identity: sim.NewIdentity(), Number: "0" + strings.TrimPrefix(msisdn, "+86"), Profile: profile}
 	if change != nil {
 		change(&c)
 	}

@@ -18,7 +18,7 @@ import (
 func eachSMPP(t *testing.T, centre smpptest.Config, f func(t *testing.T, p *platform, c *smpptest.Centre)) {
 	t.Helper()
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := smpptest.Start(t, centre)
@@ -240,7 +240,7 @@ func TestAnswersOfTheSMSCentre(t *testing.T) {
 // gets its receipt in the next life.
 func TestShortMessagesSurviveACrash(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			centre := smpptest.Start(t, smpptest.Config{})
@@ -373,7 +373,7 @@ func TestTheSMSSettingIsASecret(t *testing.T) {
 // Mode mo-sms of 6.1.3: what the SMS centre says about the sender vouches for the client's number (i4.md B.3).
 func TestAMobileVouchesForItselfBySMPP(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			c := smpptest.Start(t, smpptest.Config{})

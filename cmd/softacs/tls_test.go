@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store/storetest"
 )
 
@@ -67,7 +66,7 @@ func pointTo(t *testing.T, link, folder string) {
 // secureSouth starts a platform whose south speaks TLS, with its files in the folder that a link leads to.
 func secureSouth(t *testing.T, link string, change func(*Config)) *platform {
 	t.Helper()
-	p := startPlatform(t, labConfig(t, models.Secret("sqlite:"+filepath.Join(t.TempDir(), "a.db")), func(c *Config) {
+	p := startPlatform(t, labConfig(t, storetest.SQLite(t), func(c *Config) {
 		c.South.TLS.Cert, c.South.TLS.Key = filepath.Join(link, "tls.crt"), filepath.Join(link, "tls.key")
 		if change != nil {
 			change(c)

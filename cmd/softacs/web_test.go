@@ -21,7 +21,7 @@ func TestWebClient(t *testing.T) {
 	if !webclient.Built() {
 		t.Fatal("the web client is not built: run make web, which needs npm")
 	}
-	p := startPlatform(t, labConfig(t, storetest.Engines(t)["sqlite"](t), nil))
+	p := startPlatform(t, labConfig(t, storetest.SQLite(t), nil))
 	journey := exec.CommandContext(t.Context(), "node", filepath.Join("..", "..", "web-client", "e2e", "journey.mjs"), p.north, p.app.config.Bootstrap.AdminPassword.Reveal(), t.ArtifactDir())
 	journey.Stderr = os.Stderr
 	answers, err := journey.StdinPipe()

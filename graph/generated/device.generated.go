@@ -2565,7 +2565,7 @@ func UnmarshalUpdateDeviceInput(ctx context.Context, raw any) (model.UpdateDevic
 
 // region    **************************** object.gotpl ****************************
 
-var deviceImplementors = []string{"Device", "Node", "Versioned"}
+var deviceImplementors = []string{"Device", "SearchHit", "Node", "Versioned"}
 
 func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, obj *models.Device) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deviceImplementors)

@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/softacs/softacs/graph/model"
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/desk"
 	"github.com/softacs/softacs/models/statistics"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -26,12 +27,14 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Account() AccountResolver
 	ApiClient() ApiClientResolver
+	AuditEntry() AuditEntryResolver
 	Binding() BindingResolver
 	CallStatisticsBucket() CallStatisticsBucketResolver
 	CwmpFault() CwmpFaultResolver
 	Device() DeviceResolver
 	DeviceTask() DeviceTaskResolver
 	Event() EventResolver
+	HealthCause() HealthCauseResolver
 	Mutation() MutationResolver
 	Operator() OperatorResolver
 	Package() PackageResolver
@@ -41,6 +44,7 @@ type ResolverRoot interface {
 	SmsMessage() SmsMessageResolver
 	Subscription() SubscriptionResolver
 	Suspension() SuspensionResolver
+	TimelineEntry() TimelineEntryResolver
 }
 
 type DirectiveRoot struct {
@@ -57,6 +61,7 @@ type ComplexityRoot struct {
 		CreatedAt        func(childComplexity int) int
 		DisplayName      func(childComplexity int) int
 		ExternalID       func(childComplexity int) int
+		Health           func(childComplexity int) int
 		ID               func(childComplexity int) int
 		IMPI             func(childComplexity int) int
 		Impu             func(childComplexity int) int
@@ -77,6 +82,7 @@ type ComplexityRoot struct {
 		StateReason      func(childComplexity int) int
 		Suspensions      func(childComplexity int) int
 		TerminatedAt     func(childComplexity int) int
+		Timeline         func(childComplexity int, kinds []desk.Kind, rangeArg *model.TimeRange, first int, after *string) int
 		UpdatedAt        func(childComplexity int) int
 		Version          func(childComplexity int) int
 	}
@@ -91,6 +97,12 @@ type ComplexityRoot struct {
 	AccountEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	AccountHealth struct {
+		Causes func(childComplexity int) int
+		Level  func(childComplexity int) int
+		Since  func(childComplexity int) int
 	}
 
 	AccountPayload struct {
@@ -132,6 +144,34 @@ type ComplexityRoot struct {
 		Replayed     func(childComplexity int) int
 		Secret       func(childComplexity int) int
 		UserErrors   func(childComplexity int) int
+	}
+
+	AuditEntry struct {
+		Action        func(childComplexity int) int
+		Actor         func(childComplexity int) int
+		At            func(childComplexity int) int
+		Changes       func(childComplexity int) int
+		ErrorCode     func(childComplexity int) int
+		Hash          func(childComplexity int) int
+		ID            func(childComplexity int) int
+		OnBehalfOf    func(childComplexity int) int
+		Outcome       func(childComplexity int) int
+		PreviousHash  func(childComplexity int) int
+		RemoteAddress func(childComplexity int) int
+		RequestID     func(childComplexity int) int
+		Sequence      func(childComplexity int) int
+		SubjectID     func(childComplexity int) int
+	}
+
+	AuditEntryConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	AuditEntryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Binding struct {
@@ -363,6 +403,15 @@ type ComplexityRoot struct {
 		Retryable         func(childComplexity int) int
 	}
 
+	HealthCause struct {
+		Code             func(childComplexity int) int
+		Device           func(childComplexity int) int
+		Level            func(childComplexity int) int
+		Message          func(childComplexity int, locale string) int
+		Since            func(childComplexity int) int
+		SuggestedActions func(childComplexity int) int
+	}
+
 	HttpHeader struct {
 		Name  func(childComplexity int) int
 		Value func(childComplexity int) int
@@ -380,10 +429,12 @@ type ComplexityRoot struct {
 		ResetAccountPassword  func(childComplexity int, input model.ResetAccountPasswordInput) int
 		ResumeAccount         func(childComplexity int, input model.AccountActionInput) int
 		RetirePackage         func(childComplexity int, input model.TargetActionInput) int
+		RevealPersonalData    func(childComplexity int, input model.RevealInput) int
 		RotateAPIClientSecret func(childComplexity int, input model.TargetActionInput) int
 		SaveAPIClient         func(childComplexity int, input model.SaveAPIClientInput) int
 		SaveOperator          func(childComplexity int, input model.SaveOperatorInput) int
 		SaveRole              func(childComplexity int, input model.SaveRoleInput) int
+		SendNotice            func(childComplexity int, input model.NoticeInput) int
 		SignIn                func(childComplexity int, username string, password string) int
 		SignOut               func(childComplexity int) int
 		StartPackageUpload    func(childComplexity int, input model.StartPackageUploadInput) int
@@ -489,20 +540,22 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIClients func(childComplexity int) int
-		Account    func(childComplexity int, ref model.AccountRef) int
-		Accounts   func(childComplexity int, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) int
-		Device     func(childComplexity int, ref model.DeviceRef) int
-		Devices    func(childComplexity int, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) int
-		EventHead  func(childComplexity int) int
-		Events     func(childComplexity int, after *string, filter *model.EventFilter, first int) int
-		Node       func(childComplexity int, id models.Subject) int
-		Nodes      func(childComplexity int, ids []*models.Subject) int
-		Operators  func(childComplexity int) int
-		Package    func(childComplexity int, id models.Subject) int
-		Packages   func(childComplexity int, clientType *models.ClientType, states []models.PackageState, first int, after *string) int
-		Roles      func(childComplexity int) int
-		Viewer     func(childComplexity int) int
+		APIClients   func(childComplexity int) int
+		Account      func(childComplexity int, ref model.AccountRef) int
+		Accounts     func(childComplexity int, filter *model.AccountFilter, sort model.AccountSort, direction model.Direction, first *int, after *string, last *int, before *string) int
+		AuditEntries func(childComplexity int, filter *model.AuditFilter, first int, after *string) int
+		Device       func(childComplexity int, ref model.DeviceRef) int
+		Devices      func(childComplexity int, filter *model.DeviceFilter, sort model.DeviceSort, direction model.Direction, first *int, after *string, last *int, before *string) int
+		EventHead    func(childComplexity int) int
+		Events       func(childComplexity int, after *string, filter *model.EventFilter, first int) int
+		Node         func(childComplexity int, id models.Subject) int
+		Nodes        func(childComplexity int, ids []*models.Subject) int
+		Operators    func(childComplexity int) int
+		Package      func(childComplexity int, id models.Subject) int
+		Packages     func(childComplexity int, clientType *models.ClientType, states []models.PackageState, first int, after *string) int
+		Roles        func(childComplexity int) int
+		Search       func(childComplexity int, text string, first int) int
+		Viewer       func(childComplexity int) int
 	}
 
 	ResetAccountPasswordPayload struct {
@@ -510,6 +563,13 @@ type ComplexityRoot struct {
 		Replayed   func(childComplexity int) int
 		Sms        func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RevealPayload struct {
+		ExpiresAt  func(childComplexity int) int
+		Replayed   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Values     func(childComplexity int) int
 	}
 
 	RevokePayload struct {
@@ -594,6 +654,29 @@ type ComplexityRoot struct {
 
 	SystemActor struct {
 		Component func(childComplexity int) int
+	}
+
+	TimelineConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	TimelineEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	TimelineEntry struct {
+		Actor  func(childComplexity int) int
+		At     func(childComplexity int) int
+		Cursor func(childComplexity int) int
+		Detail func(childComplexity int, locale string) int
+		Device func(childComplexity int) int
+		Event  func(childComplexity int) int
+		Kind   func(childComplexity int) int
+		Level  func(childComplexity int) int
+		Title  func(childComplexity int, locale string) int
 	}
 
 	UploadSession struct {
@@ -692,6 +775,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.ExternalID(childComplexity), true
+	case "Account.health":
+		if e.ComplexityRoot.Account.Health == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Health(childComplexity), true
 	case "Account.id":
 		if e.ComplexityRoot.Account.ID == nil {
 			break
@@ -817,6 +906,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.TerminatedAt(childComplexity), true
+	case "Account.timeline":
+		if e.ComplexityRoot.Account.Timeline == nil {
+			break
+		}
+
+		args, err := ec.field_Account_timeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Account.Timeline(childComplexity, args["kinds"].([]desk.Kind), args["range"].(*model.TimeRange), args["first"].(int), args["after"].(*string)), true
 	case "Account.updatedAt":
 		if e.ComplexityRoot.Account.UpdatedAt == nil {
 			break
@@ -867,6 +967,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AccountEdge.Node(childComplexity), true
+
+	case "AccountHealth.causes":
+		if e.ComplexityRoot.AccountHealth.Causes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHealth.Causes(childComplexity), true
+	case "AccountHealth.level":
+		if e.ComplexityRoot.AccountHealth.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHealth.Level(childComplexity), true
+	case "AccountHealth.since":
+		if e.ComplexityRoot.AccountHealth.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHealth.Since(childComplexity), true
 
 	case "AccountPayload.account":
 		if e.ComplexityRoot.AccountPayload.Account == nil {
@@ -1028,6 +1147,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiClientSecretPayload.UserErrors(childComplexity), true
+
+	case "AuditEntry.action":
+		if e.ComplexityRoot.AuditEntry.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Action(childComplexity), true
+	case "AuditEntry.actor":
+		if e.ComplexityRoot.AuditEntry.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Actor(childComplexity), true
+	case "AuditEntry.at":
+		if e.ComplexityRoot.AuditEntry.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.At(childComplexity), true
+	case "AuditEntry.changes":
+		if e.ComplexityRoot.AuditEntry.Changes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Changes(childComplexity), true
+	case "AuditEntry.errorCode":
+		if e.ComplexityRoot.AuditEntry.ErrorCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.ErrorCode(childComplexity), true
+	case "AuditEntry.hash":
+		if e.ComplexityRoot.AuditEntry.Hash == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Hash(childComplexity), true
+	case "AuditEntry.id":
+		if e.ComplexityRoot.AuditEntry.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.ID(childComplexity), true
+	case "AuditEntry.onBehalfOf":
+		if e.ComplexityRoot.AuditEntry.OnBehalfOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.OnBehalfOf(childComplexity), true
+	case "AuditEntry.outcome":
+		if e.ComplexityRoot.AuditEntry.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Outcome(childComplexity), true
+	case "AuditEntry.previousHash":
+		if e.ComplexityRoot.AuditEntry.PreviousHash == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.PreviousHash(childComplexity), true
+	case "AuditEntry.remoteAddress":
+		if e.ComplexityRoot.AuditEntry.RemoteAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.RemoteAddress(childComplexity), true
+	case "AuditEntry.requestId":
+		if e.ComplexityRoot.AuditEntry.RequestID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.RequestID(childComplexity), true
+	case "AuditEntry.sequence":
+		if e.ComplexityRoot.AuditEntry.Sequence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Sequence(childComplexity), true
+	case "AuditEntry.subjectId":
+		if e.ComplexityRoot.AuditEntry.SubjectID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.SubjectID(childComplexity), true
+
+	case "AuditEntryConnection.edges":
+		if e.ComplexityRoot.AuditEntryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryConnection.Edges(childComplexity), true
+	case "AuditEntryConnection.nodes":
+		if e.ComplexityRoot.AuditEntryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryConnection.Nodes(childComplexity), true
+	case "AuditEntryConnection.pageInfo":
+		if e.ComplexityRoot.AuditEntryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryConnection.PageInfo(childComplexity), true
+
+	case "AuditEntryEdge.cursor":
+		if e.ComplexityRoot.AuditEntryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryEdge.Cursor(childComplexity), true
+	case "AuditEntryEdge.node":
+		if e.ComplexityRoot.AuditEntryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryEdge.Node(childComplexity), true
 
 	case "Binding.account":
 		if e.ComplexityRoot.Binding.Account == nil {
@@ -2025,6 +2261,48 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FieldError.Retryable(childComplexity), true
 
+	case "HealthCause.code":
+		if e.ComplexityRoot.HealthCause.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthCause.Code(childComplexity), true
+	case "HealthCause.device":
+		if e.ComplexityRoot.HealthCause.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthCause.Device(childComplexity), true
+	case "HealthCause.level":
+		if e.ComplexityRoot.HealthCause.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthCause.Level(childComplexity), true
+	case "HealthCause.message":
+		if e.ComplexityRoot.HealthCause.Message == nil {
+			break
+		}
+
+		args, err := ec.field_HealthCause_message_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.HealthCause.Message(childComplexity, args["locale"].(string)), true
+	case "HealthCause.since":
+		if e.ComplexityRoot.HealthCause.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthCause.Since(childComplexity), true
+	case "HealthCause.suggestedActions":
+		if e.ComplexityRoot.HealthCause.SuggestedActions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthCause.SuggestedActions(childComplexity), true
+
 	case "HttpHeader.name":
 		if e.ComplexityRoot.HttpHeader.Name == nil {
 			break
@@ -2154,6 +2432,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RetirePackage(childComplexity, args["input"].(model.TargetActionInput)), true
+	case "Mutation.revealPersonalData":
+		if e.ComplexityRoot.Mutation.RevealPersonalData == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revealPersonalData_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevealPersonalData(childComplexity, args["input"].(model.RevealInput)), true
 	case "Mutation.rotateApiClientSecret":
 		if e.ComplexityRoot.Mutation.RotateAPIClientSecret == nil {
 			break
@@ -2198,6 +2487,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveRole(childComplexity, args["input"].(model.SaveRoleInput)), true
+	case "Mutation.sendNotice":
+		if e.ComplexityRoot.Mutation.SendNotice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_sendNotice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SendNotice(childComplexity, args["input"].(model.NoticeInput)), true
 	case "Mutation.signIn":
 		if e.ComplexityRoot.Mutation.SignIn == nil {
 			break
@@ -2665,6 +2965,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Accounts(childComplexity, args["filter"].(*model.AccountFilter), args["sort"].(model.AccountSort), args["direction"].(model.Direction), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.auditEntries":
+		if e.ComplexityRoot.Query.AuditEntries == nil {
+			break
+		}
+
+		args, err := ec.field_Query_auditEntries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AuditEntries(childComplexity, args["filter"].(*model.AuditFilter), args["first"].(int), args["after"].(*string)), true
 	case "Query.device":
 		if e.ComplexityRoot.Query.Device == nil {
 			break
@@ -2761,6 +3072,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Roles(childComplexity), true
+	case "Query.search":
+		if e.ComplexityRoot.Query.Search == nil {
+			break
+		}
+
+		args, err := ec.field_Query_search_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Search(childComplexity, args["text"].(string), args["first"].(int)), true
 	case "Query.viewer":
 		if e.ComplexityRoot.Query.Viewer == nil {
 			break
@@ -2792,6 +3114,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ResetAccountPasswordPayload.UserErrors(childComplexity), true
+
+	case "RevealPayload.expiresAt":
+		if e.ComplexityRoot.RevealPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevealPayload.ExpiresAt(childComplexity), true
+	case "RevealPayload.replayed":
+		if e.ComplexityRoot.RevealPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevealPayload.Replayed(childComplexity), true
+	case "RevealPayload.userErrors":
+		if e.ComplexityRoot.RevealPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevealPayload.UserErrors(childComplexity), true
+	case "RevealPayload.values":
+		if e.ComplexityRoot.RevealPayload.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevealPayload.Values(childComplexity), true
 
 	case "RevokePayload.replayed":
 		if e.ComplexityRoot.RevokePayload.Replayed == nil {
@@ -3098,6 +3445,103 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SystemActor.Component(childComplexity), true
 
+	case "TimelineConnection.edges":
+		if e.ComplexityRoot.TimelineConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineConnection.Edges(childComplexity), true
+	case "TimelineConnection.nodes":
+		if e.ComplexityRoot.TimelineConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineConnection.Nodes(childComplexity), true
+	case "TimelineConnection.pageInfo":
+		if e.ComplexityRoot.TimelineConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineConnection.PageInfo(childComplexity), true
+
+	case "TimelineEdge.cursor":
+		if e.ComplexityRoot.TimelineEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEdge.Cursor(childComplexity), true
+	case "TimelineEdge.node":
+		if e.ComplexityRoot.TimelineEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEdge.Node(childComplexity), true
+
+	case "TimelineEntry.actor":
+		if e.ComplexityRoot.TimelineEntry.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Actor(childComplexity), true
+	case "TimelineEntry.at":
+		if e.ComplexityRoot.TimelineEntry.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.At(childComplexity), true
+	case "TimelineEntry.cursor":
+		if e.ComplexityRoot.TimelineEntry.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Cursor(childComplexity), true
+	case "TimelineEntry.detail":
+		if e.ComplexityRoot.TimelineEntry.Detail == nil {
+			break
+		}
+
+		args, err := ec.field_TimelineEntry_detail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Detail(childComplexity, args["locale"].(string)), true
+	case "TimelineEntry.device":
+		if e.ComplexityRoot.TimelineEntry.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Device(childComplexity), true
+	case "TimelineEntry.event":
+		if e.ComplexityRoot.TimelineEntry.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Event(childComplexity), true
+	case "TimelineEntry.kind":
+		if e.ComplexityRoot.TimelineEntry.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Kind(childComplexity), true
+	case "TimelineEntry.level":
+		if e.ComplexityRoot.TimelineEntry.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Level(childComplexity), true
+	case "TimelineEntry.title":
+		if e.ComplexityRoot.TimelineEntry.Title == nil {
+			break
+		}
+
+		args, err := ec.field_TimelineEntry_title_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.TimelineEntry.Title(childComplexity, args["locale"].(string)), true
+
 	case "UploadSession.expiresAt":
 		if e.ComplexityRoot.UploadSession.ExpiresAt == nil {
 			break
@@ -3197,16 +3641,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AccountActionInput", ec.unmarshalInputAccountActionInput),
 			graphql.NewInputUnmarshaler("AccountFilter", ec.unmarshalInputAccountFilter),
 			graphql.NewInputUnmarshaler("AccountRef", ec.unmarshalInputAccountRef),
+			graphql.NewInputUnmarshaler("AuditFilter", ec.unmarshalInputAuditFilter),
 			graphql.NewInputUnmarshaler("CreateDeviceTaskInput", ec.unmarshalInputCreateDeviceTaskInput),
 			graphql.NewInputUnmarshaler("DeviceFilter", ec.unmarshalInputDeviceFilter),
 			graphql.NewInputUnmarshaler("DeviceIdentityInput", ec.unmarshalInputDeviceIdentityInput),
 			graphql.NewInputUnmarshaler("DeviceRef", ec.unmarshalInputDeviceRef),
 			graphql.NewInputUnmarshaler("EventFilter", ec.unmarshalInputEventFilter),
 			graphql.NewInputUnmarshaler("ModifyAccountInput", ec.unmarshalInputModifyAccountInput),
+			graphql.NewInputUnmarshaler("NoticeInput", ec.unmarshalInputNoticeInput),
 			graphql.NewInputUnmarshaler("ParameterValueInput", ec.unmarshalInputParameterValueInput),
 			graphql.NewInputUnmarshaler("ProvisionAccountInput", ec.unmarshalInputProvisionAccountInput),
 			graphql.NewInputUnmarshaler("RegisterDeviceInput", ec.unmarshalInputRegisterDeviceInput),
 			graphql.NewInputUnmarshaler("ResetAccountPasswordInput", ec.unmarshalInputResetAccountPasswordInput),
+			graphql.NewInputUnmarshaler("RevealInput", ec.unmarshalInputRevealInput),
 			graphql.NewInputUnmarshaler("SaveApiClientInput", ec.unmarshalInputSaveApiClientInput),
 			graphql.NewInputUnmarshaler("SaveOperatorInput", ec.unmarshalInputSaveOperatorInput),
 			graphql.NewInputUnmarshaler("SaveRoleInput", ec.unmarshalInputSaveRoleInput),
@@ -3539,6 +3986,53 @@ type ResetAccountPasswordPayload implements MutationPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../audit.graphqls", Input: `"Append-only and hash-chained: hash = SHA-256(previousHash || canonical entry)"
+type AuditEntry implements Node @need(perm: AUDIT_READ) {
+  id: ID!
+  sequence: Long!
+  at: DateTime!
+  actor: Actor!
+  action: String!
+  subjectId: ID
+  outcome: AuditOutcome!
+  errorCode: String
+  changes: JSON
+  remoteAddress: String
+  requestId: String!
+  previousHash: Sha256!
+  hash: Sha256!
+  "staff number that the calling system vouches for (header Softacs-On-Behalf-Of)"
+  onBehalfOf: String
+}
+enum AuditOutcome {
+  SUCCESS
+  DENIED
+  FAILED
+  "sensitive data was read"
+  DISCLOSED
+}
+input AuditFilter {
+  actorId: ID
+  subjectId: ID
+  "at most 20"
+  actions: [String!]
+  outcomes: [AuditOutcome!]
+  at: TimeRange
+}
+type AuditEntryConnection {
+  edges: [AuditEntryEdge!]!
+  nodes: [AuditEntry!]!
+  pageInfo: PageInfo!
+}
+type AuditEntryEdge {
+  cursor: String!
+  node: AuditEntry!
+}
+extend type Query {
+  "the newest first; audit rows have no region, so the permission is needed in all of them"
+  auditEntries(filter: AuditFilter, first: Int! = 50, after: String): AuditEntryConnection! @need(perm: AUDIT_READ) @cost(weight: 1, by: ["first"])
+}
+`, BuiltIn: false},
 	{Name: "../binding.graphqls", Input: `enum BindingState {
   PENDING
   ACTIVE
@@ -3729,6 +4223,105 @@ input TargetActionInput {
 type Query {
   node(id: ID!): Node
   nodes(ids: [ID!]!): [Node]! @cost(weight: 1, by: ["ids"])
+}
+`, BuiltIn: false},
+	{Name: "../desk.graphqls", Input: `extend type Account {
+  health: AccountHealth!
+  "what happened to it and was done to it, the newest first"
+  timeline(kinds: [TimelineKind!], range: TimeRange, first: Int! = 50, after: String): TimelineConnection!
+    @need(perm: EVENT_READ)
+    @cost(weight: 2, by: ["first"])
+}
+enum HealthLevel {
+  GOOD
+  DEGRADED
+  BROKEN
+  "nothing tells: no device has logged in, or none was ever heard of"
+  UNKNOWN
+}
+type AccountHealth {
+  level: HealthLevel!
+  since: DateTime
+  "the worst first"
+  causes: [HealthCause!]!
+}
+type HealthCause {
+  "stable; docs/api.md lists them"
+  code: String!
+  level: HealthLevel!
+  since: DateTime
+  message(locale: String! = "zh-CN"): String!
+  device: Device
+  "names of mutations"
+  suggestedActions: [String!]!
+}
+enum TimelineKind {
+  ORDER
+  STATE
+  LOGIN
+  PRESENCE
+  CONFIGURATION
+  SMS
+  DIAGNOSTIC
+  UPGRADE
+  FAULT
+  SECURITY
+  "what people and programs did, from the audit log"
+  OPERATOR
+  STATISTICS
+}
+type TimelineEntry {
+  cursor: String!
+  at: DateTime!
+  kind: TimelineKind!
+  level: HealthLevel!
+  title(locale: String! = "zh-CN"): String!
+  detail(locale: String! = "zh-CN"): String
+  device: Device
+  actor: Actor
+  "null for what is no event, was in a region that you may not read, or is only a moment old"
+  event: Event
+}
+type TimelineEdge {
+  cursor: String!
+  node: TimelineEntry!
+}
+type TimelineConnection {
+  edges: [TimelineEdge!]!
+  nodes: [TimelineEntry!]!
+  pageInfo: PageInfo!
+}
+union SearchHit = Account | Device
+extend type Query {
+  "One box: number in any usual writing (021-…, 138…, +86…), name, IMPU, serial, MAC, STB identifier; names and serial numbers by how they begin"
+  search(text: String!, first: Int! = 10): [SearchHit!]! @need(perm: ACCOUNT_READ) @cost(weight: 10)
+}
+extend type Mutation {
+  "shows personal data of one customer, with the reason in the audit log; IMSI needs SECRET_READ too"
+  revealPersonalData(input: RevealInput!): RevealPayload! @need(perm: PII_READ)
+  "sends an SMS to the bound mobile"
+  sendNotice(input: NoticeInput!): AccountPayload! @need(perm: ACCOUNT_CARE)
+}
+input RevealInput {
+  account: AccountRef!
+  "msisdn, impi, impu, displayName, boundMobile, imsi, broadbandAccount"
+  fields: [String!]!
+  "1 to 255 characters"
+  reason: String!
+}
+type RevealPayload implements MutationPayload {
+  "the fields by name"
+  values: JSON
+  "when what is shown shall be hidden again"
+  expiresAt: DateTime
+  replayed: Boolean!
+  userErrors: [UserError!]!
+}
+input NoticeInput {
+  idempotencyKey: String!
+  account: AccountRef!
+  "one SMS: at most 70 UTF-16 units"
+  text: String!
 }
 `, BuiltIn: false},
 	{Name: "../device.graphqls", Input: `enum Reachability {
@@ -4443,6 +5036,10 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_bindings(ctx, field)
 	case "smsMessages":
 		return ec.fieldContext_Account_smsMessages(ctx, field)
+	case "health":
+		return ec.fieldContext_Account_health(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Account_timeline(ctx, field)
 	case "callStatistics":
 		return ec.fieldContext_Account_callStatistics(ctx, field)
 	}
@@ -4471,6 +5068,18 @@ func (ec *executionContext) childFields_AccountEdge(ctx context.Context, field g
 		return ec.fieldContext_AccountEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccountEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountHealth(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "level":
+		return ec.fieldContext_AccountHealth_level(ctx, field)
+	case "since":
+		return ec.fieldContext_AccountHealth_since(ctx, field)
+	case "causes":
+		return ec.fieldContext_AccountHealth_causes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountHealth", field.Name)
 }
 
 func (ec *executionContext) childFields_AccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4533,6 +5142,62 @@ func (ec *executionContext) childFields_ApiClientSecretPayload(ctx context.Conte
 		return ec.fieldContext_ApiClientSecretPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiClientSecretPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AuditEntry_id(ctx, field)
+	case "sequence":
+		return ec.fieldContext_AuditEntry_sequence(ctx, field)
+	case "at":
+		return ec.fieldContext_AuditEntry_at(ctx, field)
+	case "actor":
+		return ec.fieldContext_AuditEntry_actor(ctx, field)
+	case "action":
+		return ec.fieldContext_AuditEntry_action(ctx, field)
+	case "subjectId":
+		return ec.fieldContext_AuditEntry_subjectId(ctx, field)
+	case "outcome":
+		return ec.fieldContext_AuditEntry_outcome(ctx, field)
+	case "errorCode":
+		return ec.fieldContext_AuditEntry_errorCode(ctx, field)
+	case "changes":
+		return ec.fieldContext_AuditEntry_changes(ctx, field)
+	case "remoteAddress":
+		return ec.fieldContext_AuditEntry_remoteAddress(ctx, field)
+	case "requestId":
+		return ec.fieldContext_AuditEntry_requestId(ctx, field)
+	case "previousHash":
+		return ec.fieldContext_AuditEntry_previousHash(ctx, field)
+	case "hash":
+		return ec.fieldContext_AuditEntry_hash(ctx, field)
+	case "onBehalfOf":
+		return ec.fieldContext_AuditEntry_onBehalfOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntry", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditEntryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AuditEntryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AuditEntryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AuditEntryConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditEntryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AuditEntryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AuditEntryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Binding(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4969,6 +5634,24 @@ func (ec *executionContext) childFields_EventEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_HealthCause(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_HealthCause_code(ctx, field)
+	case "level":
+		return ec.fieldContext_HealthCause_level(ctx, field)
+	case "since":
+		return ec.fieldContext_HealthCause_since(ctx, field)
+	case "message":
+		return ec.fieldContext_HealthCause_message(ctx, field)
+	case "device":
+		return ec.fieldContext_HealthCause_device(ctx, field)
+	case "suggestedActions":
+		return ec.fieldContext_HealthCause_suggestedActions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HealthCause", field.Name)
+}
+
 func (ec *executionContext) childFields_HttpHeader(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -5183,6 +5866,20 @@ func (ec *executionContext) childFields_ResetAccountPasswordPayload(ctx context.
 	return nil, fmt.Errorf("no field named %q was found under type ResetAccountPasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RevealPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "values":
+		return ec.fieldContext_RevealPayload_values(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_RevealPayload_expiresAt(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RevealPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RevealPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevealPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "revokedSessions":
@@ -5313,6 +6010,52 @@ func (ec *executionContext) childFields_Suspension(ctx context.Context, field gr
 		return ec.fieldContext_Suspension_note(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Suspension", field.Name)
+}
+
+func (ec *executionContext) childFields_TimelineConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TimelineConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TimelineConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TimelineConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimelineConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TimelineEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TimelineEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TimelineEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimelineEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TimelineEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TimelineEntry_cursor(ctx, field)
+	case "at":
+		return ec.fieldContext_TimelineEntry_at(ctx, field)
+	case "kind":
+		return ec.fieldContext_TimelineEntry_kind(ctx, field)
+	case "level":
+		return ec.fieldContext_TimelineEntry_level(ctx, field)
+	case "title":
+		return ec.fieldContext_TimelineEntry_title(ctx, field)
+	case "detail":
+		return ec.fieldContext_TimelineEntry_detail(ctx, field)
+	case "device":
+		return ec.fieldContext_TimelineEntry_device(ctx, field)
+	case "actor":
+		return ec.fieldContext_TimelineEntry_actor(ctx, field)
+	case "event":
+		return ec.fieldContext_TimelineEntry_event(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimelineEntry", field.Name)
 }
 
 func (ec *executionContext) childFields_UploadSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

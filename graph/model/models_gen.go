@@ -87,6 +87,26 @@ type APIClientSecretPayload struct {
 
 func (APIClientSecretPayload) IsMutationPayload() {}
 
+type AuditEntryConnection struct {
+	Edges    []*AuditEntryEdge    `json:"edges"`
+	Nodes    []*models.AuditEntry `json:"nodes"`
+	PageInfo *types.PageInfo      `json:"pageInfo"`
+}
+
+type AuditEntryEdge struct {
+	Cursor string             `json:"cursor"`
+	Node   *models.AuditEntry `json:"node"`
+}
+
+type AuditFilter struct {
+	ActorID   graphql.Omittable[*models.Subject] `json:"actorId,omitempty"`
+	SubjectID graphql.Omittable[*models.Subject] `json:"subjectId,omitempty"`
+	// at most 20
+	Actions  graphql.Omittable[[]string]              `json:"actions,omitempty"`
+	Outcomes graphql.Omittable[[]models.AuditOutcome] `json:"outcomes,omitempty"`
+	At       graphql.Omittable[*TimeRange]            `json:"at,omitempty"`
+}
+
 type BindingConnection struct {
 	Edges    []*BindingEdge    `json:"edges"`
 	Nodes    []*models.Binding `json:"nodes"`
@@ -259,6 +279,13 @@ type ModifyAccountInput struct {
 type Mutation struct {
 }
 
+type NoticeInput struct {
+	IdempotencyKey string      `json:"idempotencyKey"`
+	Account        *AccountRef `json:"account"`
+	// one SMS: at most 70 UTF-16 units
+	Text string `json:"text"`
+}
+
 type OperatorPayload struct {
 	Operator   *models.Operator `json:"operator,omitempty"`
 	Replayed   bool             `json:"replayed"`
@@ -382,6 +409,25 @@ type ResetAccountPasswordPayload struct {
 }
 
 func (ResetAccountPasswordPayload) IsMutationPayload() {}
+
+type RevealInput struct {
+	Account *AccountRef `json:"account"`
+	// msisdn, impi, impu, displayName, boundMobile, imsi, broadbandAccount
+	Fields []string `json:"fields"`
+	// 1 to 255 characters
+	Reason string `json:"reason"`
+}
+
+type RevealPayload struct {
+	// the fields by name
+	Values any `json:"values,omitempty"`
+	// when what is shown shall be hidden again
+	ExpiresAt  *models.Time `json:"expiresAt,omitempty"`
+	Replayed   bool         `json:"replayed"`
+	UserErrors []UserError  `json:"userErrors"`
+}
+
+func (RevealPayload) IsMutationPayload() {}
 
 type RevokePayload struct {
 	RevokedSessions int         `json:"revokedSessions"`
@@ -512,6 +558,17 @@ type TargetActionInput struct {
 type TimeRange struct {
 	From models.Time `json:"from"`
 	To   models.Time `json:"to"`
+}
+
+type TimelineConnection struct {
+	Edges    []*TimelineEdge `json:"edges"`
+	Nodes    []*types.Line   `json:"nodes"`
+	PageInfo *types.PageInfo `json:"pageInfo"`
+}
+
+type TimelineEdge struct {
+	Cursor string      `json:"cursor"`
+	Node   *types.Line `json:"node"`
 }
 
 type UpdateDeviceInput struct {

@@ -9,4 +9,6 @@ type (
 	Versioned any
 	// Actor is whoever caused something.
 	Actor any
+	// SearchHit is whatever search finds.
+	SearchHit any
 )

@@ -52,13 +52,21 @@ func (r *Room) ResetPassword(ctx context.Context, in ResetInput) (Result, error)
 
 // mayReset takes one of the day's resets, if there is somebody to send a code to and a way to send it.
 func (r *Room) mayReset(tx *store.Tx, a *models.Account) error {
+	if err := r.mayText(a); err != nil {
+		return err
+	}
+	return r.passwords.AdmitReset(tx, a.ID)
+}
+
+// mayText tells whether there is somebody to send an SMS to and a way to send it.
+func (r *Room) mayText(a *models.Account) error {
 	if a.BoundMobile == "" {
-		return models.E(models.Invalid, "the account has no bound mobile that a code could be sent to", "input", "account")
+		return models.E(models.Invalid, "the account has no bound mobile that an SMS could be sent to", "input", "account")
 	}
 	if r.config.SMSAvailable != nil && !r.config.SMSAvailable() {
 		return models.E(models.DependencyFailed, "no SMS can be sent at the moment; nothing was changed", "input", "account")
 	}
-	return r.passwords.AdmitReset(tx, a.ID)
+	return nil
 }
 
 func (r *Room) reset(tx *store.Tx, a *models.Account, p passwords.Prepared, reauthenticate bool) (queued models.ID, err error) {

@@ -232,7 +232,7 @@ func TestActivation(t *testing.T) {
 		_, err = f.room.Activate(f.ctx, activate)
 		e := refused(f.T, err, models.StateConflict, "input", "account")
 		want(f.T, "the current state", e.CurrentState, "ACTIVE")
-		wantList(f.T, "allowed actions", e.AllowedActions, "endLogins", "modifyAccount", "resetAccountPassword", "suspendAccount", "terminateAccount", "unlockAccount")
+		wantList(f.T, "allowed actions", e.AllowedActions, "endLogins", "modifyAccount", "resetAccountPassword", "sendNotice", "suspendAccount", "terminateAccount", "unlockAccount")
 		activate.Note = strings.Repeat("x", 256)
 		_, err = f.room.Activate(f.ctx, activate)
 		refused(f.T, err, models.TooLong, "input", "note")

@@ -25,6 +25,7 @@ const (
 	resetAccountPassword = "resetAccountPassword"
 	unlockAccount        = "unlockAccount"
 	endLogins            = "endLogins"
+	sendNotice           = "sendNotice"
 )
 
 // errAsk ends an attempt of a transaction that needs something which takes too long to be waited for inside it.

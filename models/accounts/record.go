@@ -32,6 +32,11 @@ func (in ResetInput) fingerprint() any {
 	return in
 }
 
+func (in NoticeInput) fingerprint() any {
+	in.IdempotencyKey = ""
+	return in
+}
+
 func mac(tx *store.Tx, secret models.Secret) string {
 	sum := tx.HMAC("idempotency", secret.Reveal())
 	return hex.EncodeToString(sum[:])

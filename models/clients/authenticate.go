@@ -108,7 +108,7 @@ func (f *registration) admit(tx *store.Tx, a *models.Account, j judged) (ended [
 	if refused, err := f.sameSIM(tx, a); err != nil || refused != nil {
 		return nil, refused, err
 	}
-	if tooOld(f.in.Get(softwareName), f.room.config.MinVersion[t]) {
+	if models.TooOld(f.in.Get(softwareName), f.room.config.MinVersion[t]) {
 		return no(refusedCode, denied(models.ResultVersionTooOld))
 	}
 	var known models.ID
@@ -255,13 +255,4 @@ func (f *registration) row(tx *store.Tx, a *models.Account) (*models.Device, err
 		return devices.LockByID(tx, f.device.ID)
 	}
 	return devices.Create(tx, f.in, a)
-}
-
-// tooOld compares versions as dot-separated numbers; versions that are none must be equal to the minimum (i4.md B.7).
-func tooOld(version, minimum string) bool {
-	if minimum == "" {
-		return false
-	}
-	order, ok := models.CompareVersions(version, minimum)
-	return order < 0 || !ok && version != minimum
 }

@@ -27,7 +27,7 @@ func (v *Visit) RequestDownload(ctx context.Context, fileType string) error {
 		return nil
 	}
 	ctx = v.as(ctx)
-	if tooOld(v.device.SoftwareVersion, v.room.config.MinVersion[v.device.ClientType]) {
+	if models.TooOld(v.device.SoftwareVersion, v.room.config.MinVersion[v.device.ClientType]) {
 		p, err := v.room.Packages.Newest(ctx, v.device)
 		if err != nil {
 			return err

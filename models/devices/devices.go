@@ -1,7 +1,7 @@
 // Package devices keeps what is known of each installed client: its identity and type, its HTTP credentials, whether it is reachable, what it
 // last reported, and when there is work for it.
 //
-// It owns the tables devices, screens, device_presence, device_parameters, mobile_identities, reachability_changes, beats and outages; every other room
+// It owns the tables devices, screens, device_presence, device_parameters, device_marks, mobile_identities, reachability_changes, beats and outages; every other room
 // changes a device through the functions here. It refuses to know why a device is bound, what its work is, and how it speaks: it never looks at
 // a binding, a task or a configuration.
 package devices
@@ -27,6 +27,8 @@ const (
 	NameModel           = "deviceInfo.modelName"
 	NameOSVersion       = "softClient.osVersion"
 	NameHeartbeat       = "managementServer.periodicInformInterval"
+	nameMAC             = "softClient.macAddress"
+	nameSTBID           = "softClient.stbID"
 )
 
 // Rhythm is how devices of a type are heard of (i4.md B.6): every Interval until a device confirmed another; STALE when one heartbeat is later

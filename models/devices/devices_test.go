@@ -114,7 +114,7 @@ func TestRegister(t *testing.T) {
 }
 
 func TestRegisterRefuses(t *testing.T) {
-	r := New(storetest.Open(t, storetest.Engines(t)["sqlite"](t), models.SystemClock{}), models.SystemClock{}, Config{})
+	r := New(storetest.Open(t, storetest.SQLite(t), models.SystemClock{}), models.SystemClock{}, Config{})
 	text := func(s string) *string { return &s }
 	secret := func(s string) *models.Secret { return (*models.Secret)(&s) }
 	for name, c := range map[string]struct {

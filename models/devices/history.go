@@ -11,10 +11,7 @@ import (
 	"github.com/softacs/softacs/models/store"
 )
 
-const (
-	historyKept = 90 * 24 * time.Hour
-	cleanRows   = 1000
-)
+const historyKept = 90 * 24 * time.Hour
 
 // History returns a page of the changes of reachability of a device in scope, newest first.
 func (r *Room) History(ctx context.Context, deviceID models.ID, p store.Page) (page store.Slice[models.ReachabilityChange], err error) {
@@ -38,22 +35,10 @@ func ofDevice(tx *store.Tx, q *gorm.DB, deviceID models.ID) *gorm.DB {
 
 // Clean deletes the presence history and the outages of more than 90 days ago, at most 1,000 rows a statement.
 func (r *Room) Clean(ctx context.Context) error {
-	for n := cleanRows; n == cleanRows; {
-		err := r.store.InTx(ctx, func(tx *store.Tx) error {
-			old, err := gorm.G[models.ReachabilityChange](tx.DB).Select("id").Where("at < ?", tx.Now.Add(-historyKept)).Order("at").Limit(cleanRows).Find(ctx)
-			if n = len(old); err != nil || n == 0 {
-				return err
-			}
-			return tx.DB.Delete(&old).Error
-		})
-		if err != nil {
-			return fmt.Errorf("clean up the presence history: %w", err)
-		}
+	if err := r.store.DeleteOld(ctx, &models.ReachabilityChange{}, "at < ?", historyKept); err != nil {
+		return fmt.Errorf("clean up the presence history: %w", err)
 	}
-	err := r.store.InTx(ctx, func(tx *store.Tx) error {
-		return tx.DB.Where("ended_at < ?", tx.Now.Add(-historyKept)).Delete(&models.Outage{}).Error
-	})
-	if err != nil {
+	if err := r.store.DeleteOld(ctx, &models.Outage{}, "ended_at < ?", historyKept); err != nil {
 		return fmt.Errorf("clean up old outages: %w", err)
 	}
 	return nil

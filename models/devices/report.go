@@ -37,6 +37,9 @@ func (r *Room) Report(ctx context.Context, d *models.Device, in *models.Inform) 
 		if err := saveParameters(tx, d.ID, in.Raw, nil, false); err != nil {
 			return err
 		}
+		if err := saveMarks(tx, d.ID, in); err != nil {
+			return err
+		}
 		return update(tx, d.ID, map[string]any{
 			"software_version": changed.SoftwareVersion, "hardware_version": changed.HardwareVersion, "os_version": changed.OSVersion,
 			"model": changed.Model, "manufacturer": changed.Manufacturer, "heartbeat_seconds": changed.HeartbeatSeconds, "report_hash": hash,
@@ -157,6 +160,23 @@ func saveParameters(tx *store.Tx, deviceID models.ID, values []models.Value, nam
 		if err := tx.DB.Clauses(clause.OnConflict{UpdateAll: true}).Create(&chunk).Error; err != nil {
 			return fmt.Errorf("save the parameters of device %s: %w", deviceID, err)
 		}
+	}
+	return nil
+}
+
+// saveMarks keeps by what people may name the device.
+func saveMarks(tx *store.Tx, deviceID models.ID, in *models.Inform) error {
+	var marks []models.DeviceMark
+	for kind, name := range map[string]string{"MAC": nameMAC, "STBID": nameSTBID} {
+		if mark, ok := models.MarkOf(in.Get(name)); ok {
+			marks = append(marks, models.DeviceMark{DeviceID: deviceID, Kind: kind, Mark: mark})
+		}
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	if err := tx.DB.Clauses(clause.OnConflict{UpdateAll: true}).Create(&marks).Error; err != nil {
+		return fmt.Errorf("save the marks of device %s: %w", deviceID, err)
 	}
 	return nil
 }

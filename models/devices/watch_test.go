@@ -411,7 +411,7 @@ func TestClean(t *testing.T) {
 		id := lookup(t, f.Room, "a").ID
 		inTx(t, s, func(tx *store.Tx) error {
 			var rows []models.ReachabilityChange
-			for i := range cleanRows + 5 {
+			for i := range 1005 {
 				rows = append(rows, models.ReachabilityChange{ID: models.NewID(), DeviceID: id, At: tx.Now.Add(-historyKept - time.Duration(i+1)*time.Millisecond)})
 			}
 			if err := tx.DB.CreateInBatches(&rows, 500).Error; err != nil {

@@ -166,7 +166,7 @@ func TestFollowersMissNothing(t *testing.T) {
 func TestASlowFollowerFallsBackToTheDatabase(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()
-	s := storetest.Open(t, storetest.Engines(t)["sqlite"](t), clock)
+	s := storetest.Open(t, storetest.SQLite(t), clock)
 	ctx, log := storetest.As(t), events.New(s, clock)
 	running(t, log)
 	slow, quick := follow(t, log, ctx, events.Filter{}, ""), follow(t, log, ctx, events.Filter{}, "")

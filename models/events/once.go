@@ -124,32 +124,11 @@ func Kept(tx *store.Tx, id models.ID) (models.Secret, error) {
 
 // Clean deletes the records of mutations whose keys are remembered no longer, with their secrets, at most 1,000 a statement.
 func (l *Log) Clean(ctx context.Context) error {
-	if err := clean[deed](ctx, l.store); err != nil {
+	if err := l.store.DeleteOld(ctx, &deed{}, "created_at < ?", remembered); err != nil {
 		return fmt.Errorf("clean up old idempotency keys: %w", err)
 	}
-	if err := clean[models.DeedSecret](ctx, l.store); err != nil {
+	if err := l.store.DeleteOld(ctx, &models.DeedSecret{}, "created_at < ?", remembered); err != nil {
 		return fmt.Errorf("clean up the secrets of old mutations: %w", err)
 	}
 	return nil
 }
-
-func clean[T any](ctx context.Context, s *store.Store) error {
-	for {
-		var deleted int64
-		err := s.InTx(ctx, func(tx *store.Tx) error {
-			deleted = 0
-			old, err := gorm.G[T](tx.DB).Where("created_at < ?", tx.Now.Add(-remembered)).Order("created_at").Limit(cleaned).Find(ctx)
-			if err != nil || len(old) == 0 {
-				return err
-			}
-			done := tx.DB.Delete(&old)
-			deleted = done.RowsAffected
-			return done.Error
-		})
-		if err != nil || deleted == 0 {
-			return err
-		}
-	}
-}
-
-const cleaned = 1000

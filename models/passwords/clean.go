@@ -9,9 +9,6 @@ import (
 	"github.com/softacs/softacs/models/store"
 )
 
-// cleanChunk is how many rows one statement deletes.
-const cleanChunk = 1000
-
 // Clean deletes what is remembered no longer: nonces, tokens, asserted numbers, answers of GETPWD and CHANGEPWD, counters, used or unused
 // one-time passwords, and replaced verifiers after their grace.
 func (r *Room) Clean(ctx context.Context) error {
@@ -29,14 +26,8 @@ func (r *Room) Clean(ctx context.Context) error {
 		{&models.Credential{}, "expires_at > 0 AND expires_at <= ?", 0},
 		{&models.Lockout{}, "CASE WHEN window_start > locked_until THEN window_start ELSE locked_until END <= ?", max(longest, day)},
 	} {
-		for n := int64(cleanChunk); n == cleanChunk; {
-			err := r.store.InTx(ctx, func(tx *store.Tx) (err error) {
-				n, err = deleteSome(tx, old.row, old.where, tx.Now.Add(-old.age))
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("clean the passwords: %w", err)
-			}
+		if err := r.store.DeleteOld(ctx, old.row, old.where, old.age); err != nil {
+			return fmt.Errorf("clean the passwords: %w", err)
 		}
 	}
 	err := r.store.InTx(ctx, func(tx *store.Tx) error {
@@ -46,14 +37,4 @@ func (r *Room) Clean(ctx context.Context) error {
 		return fmt.Errorf("clean the replaced verifiers: %w", err)
 	}
 	return nil
-}
-
-// deleteSome deletes at most cleanChunk rows. SQLite has no DELETE with a limit, but every table of it has a rowid.
-func deleteSome(tx *store.Tx, row any, where string, before models.Time) (int64, error) {
-	q := tx.DB.Where(where, before).Limit(cleanChunk)
-	if tx.DB.Name() == "sqlite" {
-		q = tx.DB.Where("rowid IN (?)", tx.DB.Model(row).Select("rowid").Where(where, before).Limit(cleanChunk))
-	}
-	done := q.Delete(row)
-	return done.RowsAffected, done.Error
 }

@@ -146,6 +146,15 @@ func Queue(tx *store.Tx, m Message) (models.ID, error) {
 	return row.ID, changed(tx, &row)
 }
 
+// Since counts the messages of a purpose that were queued to an account after a time.
+func Since(tx *store.Tx, account models.ID, purpose models.SmsPurpose, after models.Time) (n int64, err error) {
+	err = tx.DB.Model(&models.SmsMessage{}).Where("account_id = ? AND queued_at > ? AND purpose = ?", account, after, purpose).Count(&n).Error
+	if err != nil {
+		return 0, fmt.Errorf("count the messages of account %s: %w", account, err)
+	}
+	return n, nil
+}
+
 // codes are the i4 names of what happened (i4.md B.1); payload.state tells the failures apart.
 var codes = map[models.SmsState]string{
 	models.SmsQueued: "sms.queued", models.SmsSubmitted: "sms.submitted", models.SmsDelivered: "sms.delivered",

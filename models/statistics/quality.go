@@ -1,6 +1,11 @@
 package statistics
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/softacs/softacs/models"
+)
 
 // The E-model of ITU-T G.107 with the default values of its Table 2, reduced to what a client's samples tell: loss, jitter and delay. Echo is taken
 // to be cancelled, as soft clients do, so that Idte and Idle are 0 (G.107 clause 7.4); A is 0 (clause 7.6).
@@ -54,20 +59,45 @@ type quality struct {
 // sample estimates quality from the gauges of a report. A client that had no call in the interval has nothing to sample; one that reports neither
 // jitter nor delay tells too little. The loss is that of the gauge, else that of the interval.
 func sample(gauges, deltas, cumulative map[string]int64) (q quality) {
-	_, packets := cumulative[packetsReceived]
-	_, time := cumulative[totalCallTime]
-	if (packets || time) && deltas[packetsReceived] == 0 && deltas[totalCallTime] == 0 {
+	if idle(deltas, cumulative) {
 		return q
 	}
 	micros, jittered := either(gauges, averageJitter, jitter)
 	trip, delayed := either(gauges, averageDelay, delay)
 	q.jitterMs, q.jittered, q.hasMOS = micros/1000, jittered, jittered || delayed
-	loss, told := either(gauges, lossRate)
-	if lost, got := float64(deltas[packetsLost]), float64(deltas[packetsReceived]); !told && lost+got > 0 {
-		loss = 100 * lost / (lost + got)
-	}
-	q.mos = meanOpinion(rating(trip/1000/2+2*q.jitterMs+packetisation, min(loss, 100)))
+	loss, _ := lossOf(gauges, deltas)
+	q.mos = meanOpinion(rating(trip/1000/2+2*q.jitterMs+packetisation, loss))
 	return q
+}
+
+// idle tells that the client had no call in the interval, as far as it counts calls.
+func idle(deltas, cumulative map[string]int64) bool {
+	_, packets := cumulative[packetsReceived]
+	_, time := cumulative[totalCallTime]
+	return (packets || time) && deltas[packetsReceived] == 0 && deltas[totalCallTime] == 0
+}
+
+// lossOf is the loss in percent: that of the gauge, else that of the interval; false if neither tells.
+func lossOf(gauges, deltas map[string]int64) (percent float64, told bool) {
+	percent, told = either(gauges, lossRate)
+	if lost, got := float64(deltas[packetsLost]), float64(deltas[packetsReceived]); !told && lost+got > 0 {
+		percent, told = 100*lost/(lost+got), true
+	}
+	return min(percent, 100), told
+}
+
+// Media is what one report tells of the calls in its interval: the mean opinion score and the loss in percent; nil for what it does not tell.
+func Media(r *models.StatisticsReport) (mos, loss *float64) {
+	if slices.Contains(r.Flags.V, models.StatisticsImplausible) || idle(r.Deltas.V, r.Counters.V) {
+		return nil, nil
+	}
+	if q := sample(r.Gauges.V, r.Deltas.V, r.Counters.V); q.hasMOS {
+		mos = &q.mos
+	}
+	if percent, told := lossOf(r.Gauges.V, r.Deltas.V); told {
+		loss = &percent
+	}
+	return mos, loss
 }
 
 // either is the first of the gauges that was reported.

@@ -16,7 +16,6 @@ import (
 
 const (
 	kept       = 90 * 24 * time.Hour
-	cleanRows  = 1000
 	watchEvery = time.Minute
 	watchRows  = 500
 	// grace is what a report may be late beyond two intervals, and how long devices have to report to a platform that was down.
@@ -127,22 +126,8 @@ func (r *Room) judge(ctx context.Context, w *waiting, now models.Time) error {
 
 // Clean deletes the reports that were received more than 90 days ago, at most 1,000 rows a statement.
 func (r *Room) Clean(ctx context.Context) error {
-	if err := clean[models.StatisticsReport](ctx, r.store, "device_id, boot_id, seq"); err != nil {
-		return err
-	}
-	return clean[models.StatisticsRefusal](ctx, r.store, "device_id, received_at")
-}
-
-func clean[T any](ctx context.Context, s *store.Store, key string) error {
-	for n := cleanRows; n == cleanRows; {
-		err := s.InTx(ctx, func(tx *store.Tx) error {
-			old, err := gorm.G[T](tx.DB).Select(key).Where("received_at < ?", tx.Now.Add(-kept)).Order("received_at").Limit(cleanRows).Find(ctx)
-			if n = len(old); err != nil || n == 0 {
-				return err
-			}
-			return tx.DB.Delete(&old).Error
-		})
-		if err != nil {
+	for _, row := range []any{&models.StatisticsReport{}, &models.StatisticsRefusal{}} {
+		if err := r.store.DeleteOld(ctx, row, "received_at < ?", kept); err != nil {
 			return fmt.Errorf("clean up old statistics: %w", err)
 		}
 	}

@@ -124,6 +124,19 @@ func (s *Store) Cursor(listing string, value any, id models.ID) (string, error) 
 	return base64.RawURLEncoding.EncodeToString(append(s.cursorTag(listing, body), body...)), nil
 }
 
+// After is the time and the id of the item whose cursor, made of a models.Time, After of the page holds: for listings that List cannot run.
+// ok is false for no cursor; a forged or foreign one is BAD_USER_INPUT.
+func (s *Store) After(listing, cursor string) (at models.Time, id models.ID, ok bool, err error) {
+	if cursor == "" {
+		return 0, id, false, nil
+	}
+	p, err := s.openCursor(listing, cursor)
+	if err != nil || p.Number == nil {
+		return 0, id, false, models.E(models.BadUserInput, "this is not a cursor of this list", "after")
+	}
+	return models.Time(*p.Number), p.ID, true, nil
+}
+
 func (s *Store) openCursor(listing, cursor string) (p position, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(raw) < cursorTag || !hmac.Equal(raw[:cursorTag], s.cursorTag(listing, raw[cursorTag:])) {

@@ -70,7 +70,7 @@ func valuesBy(t *testing.T, s *store.Store, key string) (n int64) {
 // After a reseal nothing names the old key, and everything opens without it: in every sealed column of every noun.
 func TestReseal(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			url, clock := database(t), storetest.NewClock()
@@ -143,7 +143,7 @@ func TestReseal(t *testing.T) {
 // A server writes a value between the reading and the writing of a reseal, and a value is broken: neither is touched, and the rest is done.
 func TestResealTouchesNothingElse(t *testing.T) {
 	t.Parallel()
-	for engine, database := range storetest.Engines(t) {
+	for engine, database := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			url, clock := database(t), storetest.NewClock()

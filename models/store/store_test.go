@@ -21,7 +21,7 @@ import (
 
 // nouns are all rows that package models declares.
 var nouns = []any{
-	models.Account{}, models.AccountIMPU{}, models.Device{}, models.DevicePresence{}, models.DeviceParameter{}, models.Binding{}, models.Task{},
+	models.Account{}, models.AccountIMPU{}, models.Device{}, models.DevicePresence{}, models.DeviceParameter{}, models.DeviceMark{}, models.Binding{}, models.Task{},
 	models.Configuration{}, models.UnsupportedParameter{}, models.Credential{}, models.PasswordSalt{}, models.PasswordRequest{}, models.Lockout{},
 	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.Screen{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
@@ -290,7 +290,7 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 
 func TestTwoMigrators(t *testing.T) {
 	t.Parallel()
-	for engine, url := range storetest.Engines(t) {
+	for engine, url := range storetest.Unmigrated {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			at := url(t)

@@ -17,6 +17,8 @@ async function ask(what) {
 const { browser, context, page, faults } = await open(base);
 const picture = (name) => page.screenshot({ path: join(folder, `${name}.png`) });
 const button = (name) => page.getByRole("button", { name });
+/** The buttons of the page itself; what is suggested beside a cause of bad health may have the same name. */
+const action = (name) => page.locator(".head").getByRole("button", { name });
 const visit = (name) => page.getByRole("navigation").getByRole("link", { name }).click();
 const drawer = page.locator(".ant-drawer-open");
 
@@ -96,7 +98,7 @@ async function runsTask() {
 }
 
 async function resolvesConflict() {
-  await button("修改").click();
+  await action("修改").click();
   await drawer.getByLabel("姓名").fill("王大明");
   await ask({ do: "modify", msisdn, region: "pudong" });
   await drawer.getByRole("button", { name: "保存" }).click();
@@ -111,13 +113,13 @@ async function resolvesConflict() {
 async function caresForCustomer() {
   const dialogue = page.getByRole("dialog");
   // A click while the dialogue still grows may miss what it is meant for.
-  const opens = async (name) => {
-    await button(name).click();
+  const opens = async (name, from = action(name)) => {
+    await from.click();
     await dialogue.waitFor();
     await page.waitForFunction(() => document.querySelector(".ant-zoom-appear, .ant-zoom-enter") === null);
   };
-  const act = async (name, fill = () => {}) => {
-    await opens(name);
+  const act = async (name, fill = () => {}, from = action(name)) => {
+    await opens(name, from);
     await fill();
     await dialogue.getByRole("button", { name }).click();
     await dialogue.waitFor({ state: "hidden" });
@@ -134,7 +136,10 @@ async function caresForCustomer() {
   await page.getByText("account.suspended").waitFor();
   await page.getByText("两期未缴").waitFor();
   await picture("suspended");
-  await act("复机");
+  const cause = page.locator("[data-cause=ACCOUNT_SUSPENDED]");
+  await cause.getByText("账户已停机（欠费）").waitFor();
+  await act("复机", () => {}, cause.getByRole("button", { name: "复机" }));
+  await cause.waitFor({ state: "detached" });
   await page.getByText("account.resumed").waitFor();
   await act("重置密码");
   await page.getByText("密码短信已排队，发往 +").waitFor();
@@ -154,6 +159,24 @@ async function caresForCustomer() {
   await page.getByRole("tab", { name: "在线记录" }).click();
   await page.locator("tr[data-presence=ONLINE]", { hasText: "从未上线" }).waitFor();
   await picture("device");
+}
+
+/** A caller says a number as people do; what happened is told from its end, and who did it is on record. */
+async function findsCustomer() {
+  const box = page.getByRole("searchbox");
+  await box.fill("021-6111 0001");
+  await box.press("Enter");
+  await page.getByRole("heading", { name: "王大明" }).waitFor();
+  await page.locator("tr[data-kind=OPERATOR]", { hasText: "停机" }).waitFor();
+  await page.locator("tr[data-kind=SMS]", { hasText: "短信已送达" }).first().waitFor();
+  await picture("timeline");
+  await box.fill("nobody");
+  await box.press("Enter");
+  await page.getByText("未找到").waitFor();
+  await visit("审计日志");
+  await page.locator("tr[data-action=suspendAccount]", { hasText: "成功" }).waitFor();
+  await page.locator("tr[data-action=search]", { hasText: "查看敏感数据" }).first().waitFor();
+  await picture("audit");
 }
 
 async function followsEvents() {
@@ -193,7 +216,7 @@ async function signsOut() {
 }
 
 try {
-  for (const step of [signsIn, provisions, watchesClientComeOnline, runsTask, resolvesConflict, caresForCustomer, followsEvents, readsEnglish, signsOut]) {
+  for (const step of [signsIn, provisions, watchesClientComeOnline, runsTask, resolvesConflict, caresForCustomer, findsCustomer, followsEvents, readsEnglish, signsOut]) {
     try {
       await step();
     } catch (error) {

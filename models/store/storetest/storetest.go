@@ -12,10 +12,10 @@ import (
 	"github.com/softacs/softacs/models/store"
 )
 
-// Each runs f once on SQLite and once on MariaDB, each with an empty database of its own.
+// Each runs f once on SQLite and once on MariaDB, each with a database of its own that is migrated and empty otherwise.
 func Each(t *testing.T, f func(t *testing.T, s *store.Store, clock *Clock)) {
 	t.Helper()
-	for engine, url := range Engines(t) {
+	for engine, url := range Engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			clock := NewClock()
@@ -24,21 +24,25 @@ func Each(t *testing.T, f func(t *testing.T, s *store.Store, clock *Clock)) {
 	}
 }
 
-// Engines returns for each engine a function that makes an empty database and returns its URL.
-func Engines(t *testing.T) map[string]func(t *testing.T) models.Secret {
-	t.Helper()
-	return map[string]func(t *testing.T) models.Secret{
-		"sqlite": func(t *testing.T) models.Secret {
-			return models.Secret("sqlite:" + filepath.Join(t.TempDir(), "softacs.db"))
-		},
-		"mariadb": MariaDB,
-	}
+// Engines has for each engine a function that makes a migrated database and returns its URL.
+var Engines = map[string]func(t *testing.T) models.Secret{"sqlite": SQLite, "mariadb": MariaDB}
+
+// Unmigrated has for each engine a function that makes a database without tables and returns its URL.
+var Unmigrated = map[string]func(t *testing.T) models.Secret{
+	"sqlite": func(t *testing.T) models.Secret {
+		return models.Secret("sqlite:" + filepath.Join(t.TempDir(), "softacs.db"))
+	},
+	"mariadb": emptyMariaDB,
 }
+
+// Durable has for each engine a function that makes a database whose acknowledged commits survive a crash of the machine, as in production, and
+// returns its URL. It may have no tables yet.
+var Durable = map[string]func(t *testing.T) models.Secret{"sqlite": SQLite, "mariadb": durable}
 
 // Keys is the key list of test stores.
 var Keys = []store.Key{{ID: "test", Secret: [32]byte{1, 2, 3}}}
 
-// Open opens and migrates the database at url and closes it with the test.
+// Open opens the database at url, migrates it if need be, and closes it with the test.
 func Open(t *testing.T, url models.Secret, clock models.Clock) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{URL: url, Keys: Keys, Migrate: true}, clock)

@@ -1,9 +1,10 @@
-import { ApiOutlined, DesktopOutlined, LogoutOutlined, TeamOutlined } from "@ant-design/icons";
+import { ApiOutlined, AuditOutlined, DesktopOutlined, LogoutOutlined, TeamOutlined } from "@ant-design/icons";
 import { Button, Result } from "antd";
 import { lazy, Suspense, useEffect, useRef } from "react";
 import type { ReactNode } from "react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { LanguageSwitch } from "../components/LanguageSwitch";
+import { SearchBox } from "../features/search/SearchBox";
 import type { Permission } from "../lib/documents";
 import { lab } from "../lib/environment";
 import { useWords } from "../lib/i18n";
@@ -14,12 +15,15 @@ const AccountList = lazy(() => import("../features/accounts/AccountList"));
 const AccountDetail = lazy(() => import("../features/accounts/AccountDetail"));
 const DeviceList = lazy(() => import("../features/devices/DeviceList"));
 const DeviceDetail = lazy(() => import("../features/devices/DeviceDetail"));
+const AuditLog = lazy(() => import("../features/audit/AuditLog"));
+const SearchPage = lazy(() => import("../features/search/SearchPage"));
 const LiveEvents = lazy(() => import("../features/events/LiveEvents"));
 
 const places = [
   { path: "/accounts", need: "ACCOUNT_READ", word: "accounts", icon: <TeamOutlined aria-hidden /> },
   { path: "/devices", need: "DEVICE_READ", word: "devices", icon: <DesktopOutlined aria-hidden /> },
   { path: "/events", need: "EVENT_READ", word: "events", icon: <ApiOutlined aria-hidden /> },
+  { path: "/audit", need: "AUDIT_READ", word: "audit", icon: <AuditOutlined aria-hidden /> },
 ] as const satisfies ReadonlyArray<{ path: string; need: Permission; word: string; icon: ReactNode }>;
 
 /** What stands around every page: where one is, where one can go, who one is. */
@@ -44,6 +48,7 @@ export function Shell({ name }: { readonly name: string }) {
             <Link key={p.path} href={p.path} {...(p.path === `/${place ?? ""}` ? { "aria-current": "page" as const } : {})}>{p.icon}{words.nav[p.word]}</Link>
           ))}
         </nav>
+        {may("ACCOUNT_READ") && <SearchBox />}
         <div className="user">
           <LanguageSwitch />
           <span>{name}</span>
@@ -59,6 +64,8 @@ export function Shell({ name }: { readonly name: string }) {
             <Route path="/devices"><Guard need="DEVICE_READ"><DeviceList /></Guard></Route>
             <Route path="/devices/:id">{({ id }) => <Guard need="DEVICE_READ"><DeviceDetail key={id} id={id} /></Guard>}</Route>
             <Route path="/events"><Guard need="EVENT_READ"><LiveEvents /></Guard></Route>
+            <Route path="/audit"><Guard need="AUDIT_READ"><AuditLog /></Guard></Route>
+            <Route path="/search"><Guard need="ACCOUNT_READ"><SearchPage /></Guard></Route>
             <Route><Missing /></Route>
           </Switch>
         </Suspense>

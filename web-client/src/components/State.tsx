@@ -5,11 +5,11 @@ import type { Dictionary } from "../lib/i18n";
 
 type Kind = {
   [K in keyof Dictionary]: Dictionary[K] extends Record<Uppercase<string>, string> ? K : never;
-}[keyof Dictionary] & ("accountState" | "passwordState" | "bindingState" | "reachability" | "configurationState" | "taskState" | "smsState");
+}[keyof Dictionary] & ("accountState" | "passwordState" | "bindingState" | "reachability" | "configurationState" | "taskState" | "smsState" | "healthLevel" | "auditOutcome");
 
-const good = new Set(["ACTIVE", "ONLINE", "APPLIED", "SUCCEEDED", "DELIVERED"]);
-const warn = new Set(["STALE", "SUSPENDED", "PENDING", "QUEUED", "SENT", "ACKNOWLEDGED", "COMMITTED", "SUBMITTED", "ONE_TIME", "EXPIRED"]);
-const bad = new Set(["FAILED", "LOCKED", "UNDELIVERABLE", "REJECTED", "TERMINATED"]);
+const good = new Set(["ACTIVE", "ONLINE", "APPLIED", "SUCCEEDED", "DELIVERED", "GOOD", "SUCCESS"]);
+const warn = new Set(["STALE", "SUSPENDED", "PENDING", "QUEUED", "SENT", "ACKNOWLEDGED", "COMMITTED", "SUBMITTED", "ONE_TIME", "EXPIRED", "DEGRADED", "DISCLOSED"]);
+const bad = new Set(["FAILED", "LOCKED", "UNDELIVERABLE", "REJECTED", "TERMINATED", "BROKEN", "DENIED"]);
 
 const colour = (value: string) => (good.has(value) ? "success" : bad.has(value) ? "error" : warn.has(value) ? "warning" : "default");
 

@@ -1,4 +1,5 @@
 import { Table } from "antd";
+import { useState } from "react";
 import { Link } from "wouter";
 import { useQuery } from "urql";
 import { Missing } from "../../app/Shell";
@@ -13,6 +14,8 @@ import { actorName, formatJSON } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { AccountActions } from "./AccountActions";
+import { Health } from "./Health";
+import { Timeline } from "./Timeline";
 
 type Account = NonNullable<AccountQuery["account"]>;
 
@@ -20,7 +23,11 @@ export default function AccountDetail({ id }: { readonly id: string }) {
   const words = useWords();
   const may = useMay();
   const [result, read] = useQuery({ query: AccountDocument, variables: { id, withDevices: may("DEVICE_READ") } });
-  const again = () => read({ requestPolicy: "network-only" });
+  const [changes, setChanges] = useState(0);
+  const again = () => {
+    read({ requestPolicy: "network-only" });
+    setChanges((n) => n + 1);
+  };
   return (
     <Result result={result} retry={again}>
       {({ account }) => (account === null ? <Missing /> : (
@@ -30,9 +37,11 @@ export default function AccountDetail({ id }: { readonly id: string }) {
           crumb={<><Link href="/accounts">{words.accounts.title}</Link> / <span className="mono">{account.externalId}</span></>}
           actions={<AccountActions account={account} onRefused={again} />}
         >
+          <Health account={account} onRefused={again} changes={changes} />
           <div className="columns"><Identity account={account} /><Standing account={account} /></div>
           {account.bindings && <Bindings list={account.bindings.nodes} />}
           <Messages list={account.smsMessages.nodes} />
+          {may("EVENT_READ") && <Timeline id={id} changes={changes} />}
           {may("EVENT_READ") && <History title={words.accounts.events} filter={{ accountIds: [id] }} without="account" onEvent={again} />}
         </Page>
       ))}

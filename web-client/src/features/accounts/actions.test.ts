@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { AccountPartsFragment, Permission } from "../../lib/documents";
-import { actionInput, actionsFor, everyReason, names, reasonsLeft, resetInput, resumeInput, suspendInput } from "./actions";
+import { actionInput, actionsFor, everyReason, names, reasonsLeft, resetInput, resumeInput, suggested, suspendInput } from "./actions";
 
 const all = () => true;
 const care = (permission: Permission) => permission === "ACCOUNT_CARE";
@@ -34,4 +34,10 @@ test("an action goes to the version that was shown; blanks and every reason are 
   expect(resumeInput(account, { reason: everyReason })).toEqual(bare);
   expect(resumeInput(account, { reason: "FRAUD" })).toEqual({ ...bare, reason: "FRAUD" });
   expect(resetInput(account, { reauthenticate: false })).toEqual({ account: { id: "A" }, reauthenticate: false });
+});
+
+test("a suggestion is a button if it is an action here and possible now", () => {
+  const possible = actionsFor("ACTIVE", care);
+  expect(suggested(["unlockAccount", "resetAccountPassword", "modifyAccount", "createDeviceTask"], possible)).toEqual(["unlock", "resetPassword"]);
+  expect(suggested([], possible)).toEqual([]);
 });

@@ -22,6 +22,16 @@ const allowed: Record<AccountState, readonly Action[]> = {
 
 export const actionsFor = (state: AccountState, may: (permission: Permission) => boolean): readonly Action[] => allowed[state].filter((a) => may(needs[a]));
 
+/** The actions by the names of their mutations. */
+const mutations: Readonly<Record<string, Action | undefined>> = {
+  activateAccount: "activate", modifyAccount: "modify", resetAccountPassword: "resetPassword", unlockAccount: "unlock", endLogins: "endLogins",
+  suspendAccount: "suspend", resumeAccount: "resume", terminateAccount: "terminate",
+};
+
+/** Those of the suggested mutations that are an action here and possible now. */
+export const suggested = (names: readonly string[], possible: readonly Action[]): readonly Action[] =>
+  names.flatMap((name) => mutations[name] ?? []).filter((action) => possible.includes(action));
+
 const reasons: readonly SuspendReason[] = ["CUSTOMER_REQUEST", "NON_PAYMENT", "FRAUD", "REGULATORY", "MAINTENANCE"];
 
 /** The reasons that are not in force yet. */

@@ -24,7 +24,7 @@ export const en: Dictionary = {
   toOverview: "Back to the start",
   navigation: "Main navigation",
   skip: "Skip to content",
-  nav: { accounts: "Accounts", devices: "Devices", events: "Live events" },
+  nav: { accounts: "Accounts", devices: "Devices", events: "Live events", audit: "Audit log" },
   session: {
     title: "Sign in",
     username: "User name",
@@ -270,6 +270,19 @@ export const en: Dictionary = {
     pausedHint: "Paused; resuming goes on where it stopped and misses nothing.",
     shown: (n) => `The latest ${n} are shown`,
   },
+  health: { title: "Health", well: "Nothing is wrong" },
+  healthLevel: { GOOD: "Good", DEGRADED: "Degraded", BROKEN: "Broken", UNKNOWN: "Unknown" },
+  timeline: { title: "Timeline", kind: "Kind", kinds: "Kinds", empty: "Nothing has happened yet" },
+  timelineKind: {
+    ORDER: "Order", STATE: "State", LOGIN: "Login", PRESENCE: "Presence", CONFIGURATION: "Configuration", SMS: "SMS", DIAGNOSTIC: "Diagnostic", UPGRADE: "Upgrade",
+    FAULT: "Fault", SECURITY: "Security", OPERATOR: "Done by staff", STATISTICS: "Statistics",
+  },
+  find: {
+    hint: "Number, name, IMPU, serial, MAC", title: (text) => `Search: ${text}`, empty: "Nothing is found. Numbers and identities must be whole; names and serial numbers need their beginning.",
+    what: "What", name: "Name",
+  },
+  audit: { title: "Audit log", empty: "Nothing is recorded", action: "Action", subject: "Subject id", outcome: "Outcome", sequence: "No.", address: "From" },
+  auditOutcome: { SUCCESS: "Done", DENIED: "Denied", FAILED: "Failed", DISCLOSED: "Data shown" },
   accountState: { PENDING: "Pending", ACTIVE: "Active", SUSPENDED: "Suspended", TERMINATED: "Terminated" },
   suspendReason: { CUSTOMER_REQUEST: "Customer's request", NON_PAYMENT: "Non-payment", FRAUD: "Fraud", REGULATORY: "Regulatory", MAINTENANCE: "Maintenance" },
   accountAction: {

@@ -30,7 +30,7 @@ export const zh = {
   toOverview: "返回首页",
   navigation: "主导航",
   skip: "跳到正文",
-  nav: { accounts: "账户", devices: "终端", events: "实时事件" },
+  nav: { accounts: "账户", devices: "终端", events: "实时事件", audit: "审计日志" },
   session: {
     title: "登录",
     username: "用户名",
@@ -276,6 +276,19 @@ export const zh = {
     pausedHint: "已暂停；继续后从暂停处接着显示，不会遗漏。",
     shown: (n: number) => `显示最近 ${n} 条`,
   },
+  health: { title: "健康状况", well: "未发现问题" },
+  healthLevel: { GOOD: "正常", DEGRADED: "受影响", BROKEN: "故障", UNKNOWN: "未知" },
+  timeline: { title: "时间线", kind: "类别", kinds: "类别", empty: "暂无记录" },
+  timelineKind: {
+    ORDER: "工单", STATE: "状态", LOGIN: "登录", PRESENCE: "在线", CONFIGURATION: "配置", SMS: "短信", DIAGNOSTIC: "诊断", UPGRADE: "升级",
+    FAULT: "故障", SECURITY: "安全", OPERATOR: "人工操作", STATISTICS: "统计",
+  },
+  find: {
+    hint: "号码、姓名、IMPU、序列号、MAC", title: (text: string) => `搜索：${text}`, empty: "未找到。号码和标识须完整输入，姓名和序列号可输入开头部分。",
+    what: "类型", name: "名称",
+  },
+  audit: { title: "审计日志", empty: "暂无记录", action: "操作", subject: "对象 ID", outcome: "结果", sequence: "序号", address: "来源" },
+  auditOutcome: { SUCCESS: "成功", DENIED: "拒绝", FAILED: "失败", DISCLOSED: "查看敏感数据" },
   accountState: { PENDING: "待激活", ACTIVE: "正常", SUSPENDED: "停机", TERMINATED: "已销户" } satisfies Record<AccountState, string> as Record<AccountState, string>,
   suspendReason: {
     CUSTOMER_REQUEST: "用户申请", NON_PAYMENT: "欠费", FRAUD: "欺诈", REGULATORY: "监管要求", MAINTENANCE: "维护",

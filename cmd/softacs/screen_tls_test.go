@@ -48,6 +48,7 @@ func (v *vendor) believe(c *Config) {
 	c.South.TLS.Cert, c.South.TLS.Key = filepath.Join(v.south, "tls.crt"), filepath.Join(v.south, "tls.key")
 	c.South.TLS.ClientCA, c.South.TLS.CRL = v.bundle, []string{v.crl}
 	c.I4.Screen.Auth = authMTLS
+	c.I4.GetPwd.Limits.NumberSeconds = 0 // an account logs in twice
 }
 
 // speaksTLS has the clients of the platform speak TLS.
@@ -151,6 +152,18 @@ func TestScreensByCertificate(t *testing.T) {
 		pc := p.client(number, with(nil))
 		p.login(pc, mobile)
 		p.waitForEvent(account, "BINDING_CHANGED client.bound ACTIVE", 1)
+
+		// Nor does a certificate help whose place another device took (resolutions 11).
+		identity := sim.NewIdentity()
+		own := v.Device(string(models.DeviceKeyOf(identity.OUI, identity.ProductClass, identity.SerialNumber)), nil)
+		_, number, mobile = p.provision(nil)
+		replaced := p.client(number, func(s *sim.Config) { with(&own)(s); s.Identity = identity })
+		p.login(replaced, mobile)
+		p.login(p.client(number, with(nil)), mobile)
+		task := p.mutate("createDeviceTask", "task { id }", object{"idempotencyKey": "in vain", "kind": "GET_VALUES",
+			"device": object{"id": p.deviceOf(replaced).text("id")}, "paths": []string{"Device.Time.NTPServer1"}}).text("task.id")
+		p.want(12)(replaced.Heartbeat(t.Context()))
+		p.wantTask(task, "PENDING")
 
 		// A screen that presents another one's certificate.
 		other, stolen := p.made(v, nil)

@@ -65,9 +65,10 @@ var byScreen = way{
 func (v *Visit) isScreen() bool { return v.clientType() == models.MagicScreen }
 
 // believed is the trust level that the visit is played with: magic screens are believed by their certificate and, only where uncertified ones
-// are let in, by the HTTP credentials that they were given (i4.md A.2). Nobody is behind an identity without row.
+// are let in, by the HTTP credentials that they were given (i4.md A.2). Nobody is behind an identity without row, and nothing is open to one whose
+// place another device took (resolutions 11).
 func (v *Visit) believed(trust models.Trust) models.Trust {
-	if v.device == nil || v.isScreen() && trust == models.L1 && !v.room.config.Screens.Uncertified {
+	if v.device == nil || v.device.Revoked || v.isScreen() && trust == models.L1 && !v.room.config.Screens.Uncertified {
 		return models.L0
 	}
 	return trust

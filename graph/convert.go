@@ -10,6 +10,7 @@ import (
 	"github.com/softacs/softacs/graph/types"
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/accounts"
+	"github.com/softacs/softacs/models/bindings"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
@@ -234,6 +235,13 @@ func registerInput(in model.RegisterDeviceInput) devices.RegisterInput {
 		register.AcsPassword = &secret
 	}
 	return register
+}
+
+func updateInput(in model.UpdateDeviceInput) bindings.UpdateInput {
+	return bindings.UpdateInput{
+		Device: deviceRef(in.Device), ExpectedVersion: expected(in.ExpectedVersion), AddTags: in.AddTags.Value(), RemoveTags: in.RemoveTags.Value(),
+		StockState: deref(in.StockState.Value()),
+	}
 }
 
 func taskInput(in model.CreateDeviceTaskInput) tasks.CreateInput {

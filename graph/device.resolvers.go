@@ -144,6 +144,16 @@ func (r *mutationResolver) RegisterDevice(ctx context.Context, input model.Regis
 	}, err
 }
 
+func (r *mutationResolver) UpdateDevice(ctx context.Context, input model.UpdateDeviceInput) (*model.DevicePayload, error) {
+	id, err := r.server.Bindings.UpdateDevice(ctx, updateInput(input))
+	refused, err := refusal(err)
+	if err != nil || refused != nil {
+		return &model.DevicePayload{UserErrors: refused}, err
+	}
+	d, err := r.Devices.ByRef(ctx, devices.Ref{ID: id})
+	return &model.DevicePayload{Device: d}, err
+}
+
 func (r *mutationResolver) RedeliverConfiguration(ctx context.Context, input model.RedeliverInput) (*model.DevicePayload, error) {
 	id, replayed, err := r.server.Configuration.Redeliver(ctx, configuration.RedeliverInput{
 		IdempotencyKey: input.IdempotencyKey, Device: deviceRef(input.Device), Wake: input.Wake,

@@ -259,3 +259,57 @@ func TestDevicesAreListed(t *testing.T) {
 		}
 	})
 }
+
+const updateDevice = `mutation($i: UpdateDeviceInput!) { updateDevice(input: $i) {
+	device { version tags stockState } userErrors { __typename code field ... on VersionConflict { currentVersion } } } }`
+
+// What operators keep of a device: tags, and the stock state of a screen.
+func TestADeviceIsUpdated(t *testing.T) {
+	onBoth(t, func(h *house) {
+		screen := func(serial string) map[string]any {
+			return map[string]any{"identity": map[string]any{"oui": "00005E", "productClass": "CPE", "serialNumber": serial}}
+		}
+		h.must(h.bss, registerDevice, device("s-1", map[string]any{"clientType": "MAGIC_SCREEN", "tags": []any{"batch-7"}}))
+		h.must(h.bss, registerDevice, device("g-1", nil))
+		update := func(serial string, more map[string]any) answer {
+			in := map[string]any{"device": screen(serial)}
+			for name, value := range more {
+				in[name] = value
+			}
+			return h.ask(h.bss, updateDevice, map[string]any{"i": in})
+		}
+		a := update("s-1", map[string]any{"expectedVersion": 1, "addTags": []any{"lab", "batch-7"}, "removeTags": []any{"none"}})
+		a.want("updateDevice.device.tags", "[batch-7 lab]")
+		a.want("updateDevice.device.version", 2)
+		update("s-1", map[string]any{"addTags": []any{"lab"}, "stockState": "STOCK"}).want("updateDevice.device.version", 2)
+		update("s-1", map[string]any{"removeTags": []any{"lab"}, "stockState": "STOLEN"}).want("updateDevice.device.stockState", "STOLEN")
+		update("s-1", map[string]any{"stockState": "RETURNED"}).want("updateDevice.device.stockState", "RETURNED")
+		update("g-1", map[string]any{"addTags": []any{"x"}}).want("updateDevice.device.tags", "[x]")
+		for what, c := range map[string]struct {
+			serial string
+			in     map[string]any
+			code   string
+			field  string
+		}{
+			"an older version": {"s-1", map[string]any{"expectedVersion": 1, "stockState": "STOCK"}, "VERSION_CONFLICT", "[input expectedVersion]"},
+			"no such device":   {"s-2", map[string]any{"stockState": "STOCK"}, "NOT_FOUND", "[input device]"},
+			"not a screen":     {"g-1", map[string]any{"stockState": "STOLEN"}, "INVALID", "[input stockState]"},
+			"an order's state": {"s-1", map[string]any{"stockState": "ACTIVE"}, "INVALID", "[input stockState]"},
+			"an empty tag":     {"s-1", map[string]any{"addTags": []any{""}}, "INVALID", "[input addTags 0]"},
+		} {
+			h.Log(what)
+			a := update(c.serial, c.in)
+			a.want("updateDevice.userErrors.0.code", c.code)
+			a.want("updateDevice.userErrors.0.field", c.field)
+		}
+		south := h.client("south", []string{"south"}, models.DeviceWrite, models.DeviceRead)
+		h.ask(south, updateDevice, map[string]any{"i": map[string]any{"device": screen("s-1"), "stockState": "STOCK"}}).want("updateDevice.userErrors.0.code", "NOT_FOUND")
+		var rows []models.AuditEntry
+		err := h.store.View(h.Context(), func(tx *store.Tx) error {
+			return tx.DB.Where("action = ?", "updateDevice").Order("n").Find(&rows).Error
+		})
+		if err != nil || len(rows) != 4 || fmt.Sprint(rows[1].Changes.V["stockState"]) != "[STOCK STOLEN]" {
+			h.Errorf("%d audit rows, %v", len(rows), err)
+		}
+	})
+}

@@ -74,6 +74,7 @@ var operations = map[string]string{
 	`mutation { createConfigTask(input: {idempotencyKey: "", name: "", filter: {}, values: []}) { replayed } }`:                                                 "DEVICE_WRITE",
 	`mutation { cancelConfigTask(input: {id: "eA"}) { replayed } }`:                                                                                             "DEVICE_WRITE",
 	`mutation { redeliverConfiguration(input: {idempotencyKey: "", ` + deviceRef + `}) { replayed } }`:                                                          "ACCOUNT_CARE",
+	`mutation { updateDevice(input: {` + deviceRef + `}) { replayed } }`:                                                                                        "DEVICE_WRITE",
 	`mutation { createDeviceTask(input: {idempotencyKey: "", ` + deviceRef + `, kind: REBOOT}) { replayed } }`:                                                  "DEVICE_WRITE",
 	`{ diagnostic(id: "eA") { __typename } }`:                                                                                                                   "DIAG_RUN",
 	`{ devices { nodes { diagnostics { nodes { __typename } } } } }`:                                                                                            "DEVICE_READ DIAG_RUN",

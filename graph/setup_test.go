@@ -85,7 +85,7 @@ func newHouse(t *testing.T, s *store.Store, clock *storetest.Clock, lab bool) *h
 	room := devices.New(s, clock, devices.Config{})
 	h.config = graph.Config{
 		Accounts:      accounts.New(s, keeper, configured, accounts.Config{Domain: "ims.example.net", Secret: accounts.GenerateSecret}),
-		Bindings:      bindings.New(s),
+		Bindings:      bindings.New(s, configured),
 		Configuration: configured,
 		ConfigTasks:   configtasks.New(s, clock, room, work, configured),
 		Devices:       room,

@@ -18,8 +18,10 @@ type BindingMethod string
 const (
 	ByOneTimePassword BindingMethod = "ONE_TIME_PASSWORD"
 	ByPassword        BindingMethod = "PASSWORD"
-	ByNetwork         BindingMethod = "NETWORK" // the operator's network vouched for the number (i4.md B.3)
-	BySMS             BindingMethod = "SMS"     // a code sent to the mobile itself
+	ByNetwork         BindingMethod = "NETWORK"     // the operator's network vouched for the number (i4.md B.3)
+	BySMS             BindingMethod = "SMS"         // a code sent to the mobile itself
+	ByCertificate     BindingMethod = "CERTIFICATE" // the magic screen's own (i4.md B.4)
+	ByLine            BindingMethod = "LINE"        // the serial number of a magic screen and the line that it is on (resolutions 10)
 	ByOperator        BindingMethod = "OPERATOR"
 )
 

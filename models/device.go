@@ -66,12 +66,6 @@ const (
 	Offline   Reachability = "OFFLINE"
 )
 
-// StockState is where a magic screen is in its life.
-type StockState string
-
-// Stock is the state in which registerDevice leaves a magic screen.
-const Stock StockState = "STOCK"
-
 // Device is one installed client. This is the hot row: an Inform is judged by it alone (design: hot row, soft row).
 type Device struct {
 	ID        ID `gorm:"primaryKey"`
@@ -87,7 +81,13 @@ type Device struct {
 	Model        string
 	ClientType   ClientType
 	Tags         Doc[[]string]
-	StockState   StockState
+	// StockState is a magic screen's; empty for everything else.
+	StockState StockState
+	// WaitingAt is since when a magic screen waits for what it needs to be served, above all for its order; zero: it does not. While it waits,
+	// every Inform of it asks again.
+	WaitingAt Time
+	// SecretWithheld: the SIP secret is not delivered, because nothing proves that this magic screen is the one it says (resolutions 10).
+	SecretWithheld bool
 	// Registered: made by registerDevice; its credentials survive the end of a binding.
 	Registered bool
 

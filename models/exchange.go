@@ -2,18 +2,22 @@ package models
 
 import "strings"
 
+import "net/netip"
+
 // The nouns of a session with a soft client. Names are logical (`sip.outboundProxy`, event `GETPWD`, result `AUTH_FAILED`); only acs/i4 knows
 // paths, numbers and texts. A raw path (a name that starts with an upper-case letter) passes as it is.
 
 // Trust is how far a session is believed (i4.md A.2).
 type Trust int
 
-// The trust levels that exist so far.
+// The trust levels.
 const (
 	// L0: nobody proved anything; the device identity is a claim.
 	L0 Trust = iota
 	// L1: the device's own HTTP credentials were presented.
 	L1
+	// L2: a client certificate that names the device was presented (i4.md C.4). The device need not have a row.
+	L2
 )
 
 // EventName is an event by its logical name: an action of i4.md D.2 or a standard event.
@@ -77,6 +81,10 @@ type Inform struct {
 	CurrentTime   Time
 	RetryCount    int
 	RemoteAddress string // IP without port
+	// Source is RemoteAddress as an address, the zero Addr if it is none.
+	Source netip.Addr
+	// Certificate is what proved at L2 that the device is Key; nil below.
+	Certificate *Certificate
 }
 
 // Get returns the value of a logical name, or "".
@@ -244,6 +252,8 @@ const (
 	ResultSmsUnavailable     Result = "SMS_UNAVAILABLE"
 	ResultNetworkIDFailed    Result = "NETWORK_ID_FAILED"
 	ResultNotProvisioned     Result = "NOT_PROVISIONED"
+	ResultBoundToOther       Result = "BOUND_TO_OTHER"
+	ResultLineMismatch       Result = "LINE_MISMATCH"
 	ResultSuspended          Result = "SUSPENDED"
 	ResultClosed             Result = "CLOSED"
 	ResultMalformed          Result = "MALFORMED"

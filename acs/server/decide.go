@@ -35,7 +35,7 @@ type ruling struct {
 // known tells whether HTTP credentials are stored for the device (resolutions 6).
 func known(d *models.Device) bool { return d != nil && len(d.HTTPCredentials) > 0 }
 
-// decide is the decision table of i4.md A.2-3 with resolutions 6, 7, 11 and 17. It reads the device's row, once, unless the Authorization
+// decide is the decision table of i4.md A.2-3 for an Inform without client certificate, with resolutions 6, 7, 11 and 17. It reads the device's row, once, unless the Authorization
 // header is worthless by itself. An error is the database's.
 func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruling, error) {
 	switch a.state {
@@ -52,14 +52,12 @@ func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruli
 	login := s.isLogin(a, in, d)
 	if a.state == absent || login {
 		r.claimed = true
-		generic := in.ClientType == models.Generic
-		if d != nil && d.ClientType != "" {
-			generic = d.ClientType == models.Generic
-		}
+		generic := isGeneric(in, d)
 		switch {
 		case r.stranger && generic:
 			r.action = quiet
-		case !r.stranger && (generic || !onlyL0(in.Events)):
+		case !r.stranger && (generic || !onlyL0(in.Events)) && d.WaitingAt.IsZero():
+			// A screen that waits for its order has been given no credentials yet (i4.md A.2-3, B.4).
 			r.action = challenge
 		}
 		if login && r.action == admit {
@@ -100,6 +98,14 @@ func (s *Server) authenticate(a attempt, in *models.Inform, r ruling) (ruling, e
 		r.action, r.trust, r.previous = admit, models.L1, previous
 	}
 	return r, nil
+}
+
+// isGeneric goes by the registered type, else by what the client says (resolutions 42).
+func isGeneric(in *models.Inform, d *models.Device) bool {
+	if d != nil && d.ClientType != "" {
+		return d.ClientType == models.Generic
+	}
+	return in.ClientType == models.Generic
 }
 
 func onlyL0(events []models.InformEvent) bool {

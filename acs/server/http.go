@@ -183,7 +183,13 @@ func (x *exchange) recognise(e *entry) bool {
 	if e.conn == x.conn {
 		return true
 	}
-	if e.trust >= models.L1 {
+	switch {
+	case e.in.Certificate != nil:
+		if !x.certifiedAgain(e) {
+			x.unauthorized(e.in, ruling{action: refuse})
+			return false
+		}
+	case e.trust >= models.L1:
 		r := ruling{action: challenge}
 		switch a := x.attempt(x.r); a.state {
 		case absent:

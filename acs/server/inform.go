@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/session"
@@ -23,6 +24,9 @@ func (x *exchange) open(envelope *cwmp.Envelope) {
 	}
 	profile := x.profile.Of(envelope.Body.(*cwmp.Inform))
 	in, warnings := profile.Inform(envelope.Body.(*cwmp.Inform), x.ip)
+	if source, err := netip.ParseAddr(x.ip); err == nil {
+		in.Source = source.Unmap().WithZone("")
+	}
 	x.judge(&repeated{body: x.body, contentType: x.r.Header.Get("Content-Type"), envelope: envelope, profile: profile, in: in, warnings: warnings})
 }
 
@@ -39,7 +43,7 @@ func (x *exchange) openAs(before *repeated) {
 // judge lets an Inform in or refuses it.
 func (x *exchange) judge(c *repeated) {
 	envelope, in, warnings := c.envelope, c.in, c.warnings
-	r, err := x.decide(x.ctx, x.attempt(x.r), in)
+	r, err := x.judgement(in)
 	if err != nil {
 		slog.ErrorContext(x.ctx, "look up the device of an inform", "device", in.Key, "error", err)
 		x.unavailable(0)
@@ -105,7 +109,7 @@ func (x *exchange) arrive(e *entry, r ruling) (session.Visit, bool) {
 			x.unavailable(0)
 			return nil, false
 		}
-		if beat = heartbeat(e.in, r.device, e.opened); beat && x.heartbeats.take(r.device.ID, e.opened) > 0 {
+		if beat = r.device != nil && heartbeat(e.in, r.device, e.opened); beat && x.heartbeats.take(r.device.ID, e.opened) > 0 {
 			x.counters.count(func(stats *Stats) { stats.Floods++ })
 			return silence{}, true
 		}

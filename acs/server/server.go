@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/i4"
+	"github.com/softacs/softacs/acs/pki"
 	"github.com/softacs/softacs/acs/session"
 	"github.com/softacs/softacs/models"
 )
@@ -41,6 +43,10 @@ type Config struct {
 
 	// LegacyBasic takes HTTP Basic with the number and password of an account for those parameters of a REGISTER (i4.md C.2.5).
 	LegacyBasic bool
+
+	// Identify judges the client certificate of a connection, anew for each Inform: nil for none, an error if it is not good, or no longer.
+	// nil: client certificates mean nothing.
+	Identify func(*tls.ConnectionState) (*pki.Identity, error)
 
 	// RetryAfter is the least that a 503 tells to wait; the most is three times that. 10 s if zero.
 	RetryAfter time.Duration
@@ -244,7 +250,7 @@ func (s *Server) report(e *entry, outcome Outcome) {
 			stats.Warnings[w]++
 		}
 	})
-	slog.Info("cwmp session", "requestId", e.requestID, "device", e.in.Key, "events", events(e.in), "trust", [...]string{"L0", "L1"}[e.trust],
+	slog.Info("cwmp session", "requestId", e.requestID, "device", e.in.Key, "events", events(e.in), "trust", [...]string{"L0", "L1", "L2"}[e.trust],
 		"outcome", outcome, "roundTrips", e.posts, "duration", s.clock.Now().Sub(e.opened))
 	s.keep(e, outcome)
 }

@@ -21,8 +21,8 @@ type Visit interface {
 	End(ctx context.Context, err error)
 }
 
-// Clients opens visits. d is the device's row, nil for an unknown device. previousCredential says that the device presented an older one of
-// its credentials. Arrive decides nothing that needs the device's empty POST.
+// Clients opens visits. d is the device's row, nil for an unknown device, which is at L0 or, with a certificate, at L2. previousCredential says
+// that the device presented an older one of its credentials. Arrive decides nothing that needs the device's empty POST.
 type Clients interface {
 	Arrive(ctx context.Context, in *models.Inform, d *models.Device, trust models.Trust, previousCredential bool) (Visit, error)
 }

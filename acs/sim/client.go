@@ -27,6 +27,8 @@ type Config struct {
 	// Number is the account's number as its user types it. MDN is the mobile that the user of a PC adds, and the number of a mobile client's own
 	// SIM card, IMSI that card's identity; empty: the system hides it.
 	Number, MDN, IMSI string
+	// BroadbandAccount is that of the line which a magic screen dials in by itself; empty: the router does.
+	BroadbandAccount string
 	// Portal is the URL of the token portal; MDNHeader is where the operator's gateway, whose part the client plays, says the MDN:
 	// X-Up-Calling-Line-Id if empty.
 	Portal, MDNHeader string

@@ -85,6 +85,11 @@ func newStore(c Config) *store {
 	for object := range tests {
 		s.set(object+testState, "None")
 	}
+	if c.Type == models.MagicScreen {
+		for name, value := range screenValues(c) {
+			s.set(name, value)
+		}
+	}
 	if c.Type == models.Mobile {
 		for name, value := range map[string]string{
 			"deviceInfo.hardwareVersion": "CDMA2000 handset", "softClient.osType": "Android 2.3", "softClient.networkType": "EVDO",

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/softacs/softacs/acs/aaa"
 	"github.com/softacs/softacs/acs/i4"
 	"github.com/softacs/softacs/acs/server"
 	"github.com/softacs/softacs/acs/session"
@@ -28,6 +29,7 @@ import (
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/diagnostics"
 	"github.com/softacs/softacs/models/events"
+	"github.com/softacs/softacs/models/lines"
 	"github.com/softacs/softacs/models/operators"
 	"github.com/softacs/softacs/models/packages"
 	"github.com/softacs/softacs/models/passwords"
@@ -54,6 +56,7 @@ type app struct {
 	packages    *packages.Room
 	passwords   *passwords.Room
 	statistics  *statistics.Room
+	lines       *lines.Room
 	configTasks *configtasks.Room
 	clients     *clients.Room
 	webhooks    *webhooks.Room
@@ -68,6 +71,8 @@ type app struct {
 	adminAddr   net.Listener
 	portal      *http.Server
 	portalAddr  net.Listener
+	aaa         *aaa.Server
+	aaaAddr     net.PacketConn
 	background  sync.WaitGroup
 	// endJobs lets what works by itself begin nothing new; endLoops ends all loops in the background, after which nothing is left unwritten.
 	endJobs  func()
@@ -75,6 +80,8 @@ type app struct {
 	stopping atomic.Bool
 	// certificates are those of the south; nil for plain HTTP.
 	certificates *certificates
+	// authorities judge the certificates of clients; nil if none are asked for.
+	authorities *authorities
 }
 
 // start opens the store, builds the rooms, starts the loops and serves both doors: when it returns, the platform is ready.
@@ -179,10 +186,12 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 		return nil, err
 	}
 	a.diagnostics = diagnostics.New(s, a.clock, diagnosticConfig)
+	a.lines = lines.New(s, lines.Config{MaxAge: seconds(c.AAA.MaxAge), Max: c.AAA.MaxLines})
 	clientConfig, err := clientsConfig(c, s.DeriveAll(tokenPurpose))
 	if err != nil {
 		return nil, err
 	}
+	clientConfig.Screens.Lines = known{clientConfig.Screens.Lines, a.lines}
 	a.clients = clients.New(s, a.clock, clients.Rooms{
 		Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Packages: a.packages, Passwords: a.passwords, SMS: a.sms,
 		Statistics: a.statistics, Tasks: a.tasks,
@@ -196,9 +205,15 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	serverConfig := serverConfig(c)
 	serverConfig.NonceKey, serverConfig.Blocked, serverConfig.Security = s.Derive("digest nonce"), a.passwords.IPBlocked, a.clients.Security
 	serverConfig.Traces = a.traces
+	if a.authorities, err = loadAuthorities(c, a.clock); err != nil {
+		return nil, err
+	}
+	if a.authorities != nil {
+		serverConfig.Identify = a.authorities.identify
+	}
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
-		Accounts: accountRoom, Bindings: bindings.New(s), Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom,
+		Accounts: accountRoom, Bindings: bindings.New(s, configurationRoom), Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom,
 		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Traces: a.traces, ConfigTasks: a.configTasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
@@ -235,6 +250,7 @@ func (a *app) runLoops(ctx context.Context) {
 	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.diagnostics.Run, a.configTasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean} {
 		a.background.Go(func() { loop(jobs) })
 	}
+	a.background.Go(func() { a.lines.Watch(jobs, a.clock) })
 	sessions, endSessions := context.WithCancel(ctx)
 	a.background.Go(func() { a.acs.Run(sessions) })
 	// Presence is flushed and the log sequenced after everything that may still write has ended.
@@ -309,6 +325,9 @@ func (a *app) listen(ctx context.Context, north http.Handler) (err error) {
 		return err
 	}
 	if err := a.listenPortal(ctx); err != nil {
+		return err
+	}
+	if err := a.listenAAA(ctx); err != nil {
 		return err
 	}
 	a.serve(ctx, "north", a.north, a.northAddr)
@@ -397,6 +416,9 @@ func (a *app) readyLine() string {
 	fmt.Fprintf(&b, "ready north=%s south=%s", a.northAddr.Addr(), a.southAddr.Addr())
 	if a.portalAddr != nil {
 		fmt.Fprintf(&b, " portal=%s", a.portalAddr.Addr())
+	}
+	if a.aaaAddr != nil {
+		fmt.Fprintf(&b, " aaa=%s", a.aaaAddr.LocalAddr())
 	}
 	if a.adminAddr != nil {
 		fmt.Fprintf(&b, " admin=%s", a.adminAddr.Addr())

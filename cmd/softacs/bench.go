@@ -223,7 +223,7 @@ func (b *benchRun) half(ctx context.Context, s scenario, process *child, floor s
 	isServer := floor == ""
 	var before, after readings
 	rounds, seconds := 1, b.Seconds
-	if s.prepared && isServer { // each client has one thing to do a round, which is prepared outside the measured time
+	if s.prepare != nil && isServer { // each client has one thing to do a round, which is prepared outside the measured time
 		rounds, seconds = max(1, int(b.Seconds*2)), 0
 	}
 	var latencies []time.Duration

@@ -23,7 +23,7 @@ type benchLoadCommand struct{}
 type loadRequest struct {
 	Setup             *loadSetup
 	Scenario          string
-	Prepare           bool    // make ready what each client does once
+	Prepare           bool    // make the scenario ready
 	Subscribe, Events int     // open so many subscriptions, make so many events
 	Hook              bool    // receive what a webhook delivers
 	Floor             string  // URL of the floor; empty: the platform
@@ -50,7 +50,8 @@ type load struct {
 	first       int // of the numbers of this run
 	count       atomic.Int64
 	clients     chan *benchClientState
-	people      chan *customer // whose clients register anew
+	people      chan *customer         // whose clients register anew
+	screens     chan *benchClientState // in stock, with an order
 	transcripts map[string]transcript
 	audience    *audience
 	subscribers int
@@ -90,7 +91,7 @@ func (benchLoadCommand) Run(ctx context.Context) error {
 		case q.Hook:
 			return l.hook(ctx)
 		case q.Prepare:
-			return loadAnswer{}, l.giveTasks(ctx)
+			return loadAnswer{}, s.prepare(l, ctx)
 		case q.Floor != "":
 			r := newReplay(q.Floor, s, l.transcripts[s.name])
 			defer r.client.CloseIdleConnections()
@@ -142,7 +143,8 @@ func newLoad(ctx context.Context, setup loadSetup) (*load, error) {
 	l := &load{loadSetup: setup, profile: profile, bss: &bss{north: setup.North, id: benchClient, secret: benchSecret},
 		// Numbers of a run of its own, so that a database may see several runs.
 		first:   int(binary.BigEndian.Uint32(random[:]) % 900),
-		clients: make(chan *benchClientState, setup.Clients), people: make(chan *customer, setup.Workers), transcripts: map[string]transcript{}}
+		clients: make(chan *benchClientState, setup.Clients), people: make(chan *customer, setup.Workers),
+		screens: make(chan *benchClientState, setup.Clients), transcripts: map[string]transcript{}}
 	if err := l.bss.authenticate(ctx); err != nil {
 		return nil, err
 	}
@@ -243,10 +245,21 @@ func (l *load) do(ctx context.Context, document string, variables values, into a
 
 // client makes a simulated client on connections of its own.
 func (l *load) client(number models.Number) (*benchClientState, error) {
+	c, err := l.deviceOf(sim.Config{Identity: sim.NewIdentity(), Number: number.E164()})
+	if err == nil {
+		c.number = number
+	}
+	return c, err
+}
+
+func (l *load) deviceOf(config sim.Config) (*benchClientState, error) {
 	r := &wire{transport: &http.Transport{}}
-	c, err := sim.New(sim.Config{URL: l.South, Identity: sim.NewIdentity(), Number: number.E164(), Profile: l.profile,
-		HTTP: &http.Client{Timeout: 30 * time.Second, Transport: r}})
-	return &benchClientState{Client: c, wire: r, number: number}, err
+	config.URL, config.Profile, config.HTTP = l.South, l.profile, &http.Client{Timeout: 30 * time.Second, Transport: r}
+	c, err := sim.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &benchClientState{Client: c, wire: r}, nil
 }
 
 // giveTasks queues one task for each client.
@@ -265,6 +278,26 @@ func (l *load) giveTasks(ctx context.Context) error {
 func (l *load) giveTask(ctx context.Context, c *benchClientState) error {
 	return l.do(ctx, taskMutation, values{"input": values{"idempotencyKey": models.NewID().String(), "device": values{"id": c.device},
 		"kind": "GET_VALUES", "paths": []string{"Device.DeviceInfo.SoftwareVersion"}}}, &struct{}{})
+}
+
+// orderScreens puts a screen into stock for each client and provisions the account that orders it.
+func (l *load) orderScreens(ctx context.Context) error {
+	for range l.Clients {
+		c, err := l.deviceOf(sim.Config{Type: models.MagicScreen, Identity: sim.NewScreenIdentity()})
+		if err != nil {
+			return err
+		}
+		b := *l.bss
+		serial := c.Get("deviceInfo.serialNumber")
+		if err := b.stock(ctx, serial); err != nil {
+			return err
+		}
+		if _, _, _, err := l.provision(ctx, values{"clientTypes": []models.ClientType{models.MagicScreen}, "screenSerial": serial}); err != nil {
+			return err
+		}
+		l.screens <- c
+	}
+	return nil
 }
 
 // wire sends HTTP requests and, while it records, keeps what went over the wire.
@@ -322,16 +355,16 @@ func (l *load) record(ctx context.Context, s scenario) error {
 		l.transcripts[s.name] = transcript{r.kept}
 		return err
 	}
-	if s.prepared {
-		if err := l.giveTasks(ctx); err != nil {
+	if s.prepare != nil {
+		if err := s.prepare(l, ctx); err != nil {
 			return err
 		}
 	}
-	for range l.Clients { // everybody once, so that all tasks are done
+	for range l.Clients { // everybody once, so that all that was prepared is done
 		if err := s.once(context.WithValue(ctx, recordKey{}, s.name), l); err != nil {
 			return err
 		}
-		if !s.prepared {
+		if s.prepare == nil {
 			return nil
 		}
 	}

@@ -23,9 +23,9 @@ type scenario struct {
 	target      float64 // of server CPU as a multiple of the floor's; 0: none
 	// north: GraphQL on a connection that stays open. Otherwise each session is on a TCP connection of its own.
 	north bool
-	// prepared: each client does it once after something was made ready for it.
-	prepared bool
-	once     func(ctx context.Context, l *load) error
+	// prepare makes something ready that each client then does once; nil: it is done for as long as it is measured.
+	prepare func(l *load, ctx context.Context) error
+	once    func(ctx context.Context, l *load) error
 }
 
 const (
@@ -49,7 +49,7 @@ var scenarios = []scenario{
 		once: register,
 	},
 	{
-		name: "task", unit: "session", prepared: true,
+		name: "task", unit: "session", prepare: (*load).giveTasks,
 		what: "heartbeat that carries a queued task, GetParameterValues",
 		once: func(ctx context.Context, l *load) error {
 			c := <-l.clients
@@ -65,6 +65,14 @@ var scenarios = []scenario{
 			defer func() { l.clients <- c }()
 			c.Call(time.Minute)
 			return l.on(ctx, c.wire, func() (sim.Outcome, error) { return c.Statistics(ctx, 15*time.Minute) })
+		},
+	},
+	{
+		name: "screen", unit: "session", prepare: (*load).orderScreens,
+		what: "0 BOOTSTRAP, 1 BOOT and REGISTER of a magic screen in stock whose order is there (3 POSTs, the whole configuration)",
+		once: func(ctx context.Context, l *load) error {
+			c := <-l.screens
+			return l.on(ctx, c.wire, func() (sim.Outcome, error) { return c.RegisterScreen(ctx) })
 		},
 	},
 	{

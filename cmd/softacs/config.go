@@ -27,6 +27,8 @@ var environment = map[string]string{
 	"SOFTACS_ADMIN_PASSWORD":   "bootstrap/adminPassword",
 	"SOFTACS_API_CLIENT":       "bootstrap/apiClient",
 	"SOFTACS_SECRET_KEYS_FILE": "secretKeys",
+
+	"SOFTACS_SOUTH_TLS_CLIENT_CA": "south/tls/clientCA",
 }
 
 // loadConfig reads the file at path, then environ, then flags (by key), each over the one before it. An unknown key is an error that names the nearest known one.
@@ -65,7 +67,8 @@ func loadConfig(path string, environ []string, flags map[string]any) (Config, er
 		}
 	}
 	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result: &c, WeaklyTypedInput: true, TagName: "koanf", DecodeHook: mapstructure.StringToSliceHookFunc(","),
+		Result: &c, WeaklyTypedInput: true, TagName: "koanf",
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToWeakSliceHookFunc(","), mapstructure.TextUnmarshallerHookFunc()),
 	}})
 	if err != nil {
 		return c, fmt.Errorf("configuration: %w", err)
@@ -163,7 +166,9 @@ func (c *Config) complete() error {
 	if _, err := minVersion(*c); err != nil {
 		return err
 	}
-	for key, addr := range map[string]string{"north.addr": c.North.Addr, "south.addr": c.South.Addr, "portal.addr": c.Portal.Addr, "admin.addr": c.Admin.Addr} {
+	for key, addr := range map[string]string{
+		"north.addr": c.North.Addr, "south.addr": c.South.Addr, "portal.addr": c.Portal.Addr, "aaa.addr": c.AAA.Addr, "admin.addr": c.Admin.Addr,
+	} {
 		if addr != "" && c.Lab && !c.LabRemote && !isLoopback(addr) {
 			return fmt.Errorf("%s: lab mode listens on loopback addresses only, unless labAllowRemote is true; %s is not one", key, addr)
 		}
@@ -181,6 +186,9 @@ func (c *Config) complete() error {
 		return fmt.Errorf("bootstrap.apiClient: only lab mode has one; make API clients with saveApiClient")
 	}
 	if err := c.completePackages(); err != nil {
+		return err
+	}
+	if err := c.checkAAA(); err != nil {
 		return err
 	}
 	if err := c.checkPresence(); err != nil {

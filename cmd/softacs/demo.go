@@ -86,7 +86,7 @@ func (cmd demoCommand) configuration(folder string) Config {
 	c.I4.Limits.HeartbeatSeconds = 0
 	c.Portal.Addr = "127.0.0.1:0"
 	c.I4.Heartbeat = map[string]Heartbeat{}
-	for _, t := range []models.ClientType{models.PC, models.Mobile} {
+	for _, t := range []models.ClientType{models.PC, models.Mobile, models.MagicScreen} {
 		c.I4.Heartbeat[t.Wire()] = Heartbeat{Interval: cmd.Heartbeat}
 	}
 	if err := c.complete(); err != nil {
@@ -148,6 +148,9 @@ func (cmd demoCommand) play(ctx context.Context, b *bss, url, portal, smsFile st
 		coming.Add(1)
 		p.came = sync.OnceFunc(coming.Done)
 		wg.Go(func() { p.live(ctx) })
+	}
+	for _, play := range cmd.screens(ctx, b, url, profile) {
+		wg.Go(play)
 	}
 	coming.Wait() // nothing is changed before everybody has seen how it was; when ctx ends, nobody comes any more
 	for n := 0; (models.SystemClock{}).Wait(ctx, cmd.Change/2) == nil; n++ {

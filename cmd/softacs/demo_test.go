@@ -33,6 +33,8 @@ func TestDemo(t *testing.T) {
 		`client 01 +reports its calls`, `client 01 +has a password of its own now`, `client 02 +logs off`, `client 02 +is back`,
 		`client 03 +is a phone; its network vouches for`, `client 03 +is authenticated; has cfg-000000001, line Enabled`,
 		`client 04 +is a phone on WiFi; asks for a code`, `client 04 +is authenticated; has cfg-000000001, line Enabled`,
+		`screen 01 +is unpacked`, `screen 01 +has its account without a word typed; line Enabled, cfg-000000001`, `screen 02 +waits for its order`,
+		`BSS +orders screen 02 for account \+862160000007`, `screen 02 +is switched off and on`, `screen 02 +has its account`,
 		`BSS +suspends account \+862160000005`, `client 05 +is told that the account is suspended; line Disabled`,
 		`care +asks the client of .* to trace the route`, `client 01 +runs a test`, `client 01 +tells what it found`,
 		`BSS +resumes account \+862160000005`, `client 05 +is back in service; line Enabled`,

@@ -86,7 +86,10 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	s.shortMessages(out)
 	s.callStatistics(out)
 	s.webhookDeliveries(out)
+	s.screens(out)
 	s.certificates.collect(out)
+	s.authorities.collect(out)
+	s.accounting(out)
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	gauge := func(name, help, label string, values map[string]float64, err error) {

@@ -55,19 +55,26 @@ func waysConfig(c Config, keys [][32]byte) (ways clients.Ways, mobile clients.Mo
 	return ways, mobile, nil
 }
 
+var loopback = []string{"127.0.0.0/8", "::1/128"}
+
 // gateways are the addresses whose word about a number is taken; nobody's, but in lab mode the machine's own.
 func gateways(c Config) (list []netip.Prefix, err error) {
 	given := c.I4.Mobile.TrustedGateways
 	if len(given) == 0 && c.Lab {
-		given = []string{"127.0.0.0/8", "::1/128"}
+		given = loopback
 	}
+	return networks("i4.mobile.trustedGateways", given)
+}
+
+// networks reads addresses and ranges.
+func networks(key string, given []string) (list []netip.Prefix, err error) {
 	for _, text := range given {
 		prefix, err := netip.ParsePrefix(text)
 		if address, single := netip.ParseAddr(text); single == nil {
 			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("i4.mobile.trustedGateways: addresses and ranges such as 10.1.0.0/16 are allowed, not %q", text)
+			return nil, fmt.Errorf("%s: addresses and ranges such as 10.1.0.0/16 are allowed, not %q", key, text)
 		}
 		list = append(list, prefix.Masked())
 	}

@@ -186,6 +186,9 @@ func clientsConfig(c Config, tokenKeys [][32]byte) (out clients.Config, err erro
 	if out.Ways, out.Mobile, err = waysConfig(c, tokenKeys); err != nil {
 		return out, err
 	}
+	if out.Screens, err = screensConfig(c); err != nil {
+		return out, err
+	}
 	switch c.I4.ChangePwd.Transport {
 	case "verifier":
 	case "tls-plaintext":

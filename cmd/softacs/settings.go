@@ -13,6 +13,7 @@ type Config struct {
 	North     Listener      `koanf:"north"`
 	South     South         `koanf:"south"`
 	Portal    Listener      `koanf:"portal"`
+	AAA       AAA           `koanf:"aaa"`
 	Admin     Listener      `koanf:"admin"`
 	Lab       bool          `koanf:"lab"`
 	LabRemote bool          `koanf:"labAllowRemote"`
@@ -55,9 +56,22 @@ type Listener struct {
 type South struct {
 	Addr string `koanf:"addr"`
 	TLS  struct {
-		Cert string `koanf:"cert"`
-		Key  string `koanf:"key"`
+		Cert     string   `koanf:"cert"`
+		Key      string   `koanf:"key"`
+		ClientCA string   `koanf:"clientCA"`
+		CRL      []string `koanf:"crl"`
+		CRLGrace int      `koanf:"crlGrace"`
 	} `koanf:"tls"`
+}
+
+// AAA is the listener for RADIUS accounting.
+type AAA struct {
+	Addr     string        `koanf:"addr"`
+	Secret   models.Secret `koanf:"secret"`
+	Clients  []string      `koanf:"clients"`
+	Line     string        `koanf:"line"`
+	MaxAge   int           `koanf:"maxAge"`
+	MaxLines int64         `koanf:"maxLines"`
 }
 
 // I4 are the settings of interface I4 (i4.md E).
@@ -99,6 +113,7 @@ type I4 struct {
 		Day int `koanf:"day"`
 	} `koanf:"reset"`
 	Mobile Mobile `koanf:"mobile"`
+	Screen Screen `koanf:"screen"`
 	GetPwd struct {
 		TTL        int            `koanf:"ttl"`
 		Length     int            `koanf:"length"`
@@ -234,6 +249,8 @@ type Heartbeat struct {
 func defaultConfig() (c Config) {
 	c.Database = "sqlite:data/softacs.db"
 	c.North.Addr, c.South.Addr, c.Admin.Addr = "127.0.0.1:8080", "127.0.0.1:7547", "127.0.0.1:9090"
+	c.South.TLS.CRLGrace = 86_400
+	c.AAA.Line, c.AAA.MaxAge, c.AAA.MaxLines = "user-name", 7200, 2_000_000
 	c.Reporting.TimeZone = "Asia/Shanghai"
 	c.I4.ACS.Path = "/acs"
 	c.I4.Session.Timeout, c.I4.Session.MaxDuration, c.I4.Session.MaxRoundTrips = 40, 300, 64
@@ -253,6 +270,7 @@ func defaultConfig() (c Config) {
 	c.I4.Mobile = Mobile{
 		Modes: []string{"network", "sms"}, MDNHeader: "X-Up-Calling-Line-Id", IMSIMismatch: "sms", TokenTTL: 120, CodeTTL: 300, CodeTries: 5,
 	}
+	c.I4.Screen.LineCheck = "warn"
 	c.I4.CGN.Factor = 10
 	c.I4.Alarms.SecurityPer5Minutes = p.AlarmRate
 	c.I4.Presence = Presence{MassPercent: 20, MassMinimum: 50, FreezeMinutes: 60}

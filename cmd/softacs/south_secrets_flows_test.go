@@ -147,6 +147,30 @@ func mobileFlow(p *planted, n int) {
 	p.want(0)(newPhone(imsi).RegisterMO(ctx, someRequestID))
 }
 
+// screenFlow is 6.1.4: a screen waits, is served, is on another line, malformed, reset and swapped.
+func screenFlow(p *planted, n int) {
+	ctx := p.t.Context()
+	line := fmt.Sprintf("ad-planted-%d", n)
+	screen := func() *sim.Client {
+		return p.listen(p.stocked(p.config(func(c *sim.Config) { c.BroadbandAccount = p.person("claimed line", "ad-claimed-1") })))
+	}
+	client, other := screen(), screen()
+	p.registersScreen(client, 30)
+	id, _, _ := p.newAccount(n, object{"clientTypes": []string{"MAGIC_SCREEN"}, "screenSerial": serialOf(client)})
+	p.heartbeatSays(client, 0)
+	p.done(client.Heartbeat(ctx))
+	client.Set("ui.broadbandAccount", line)
+	p.registersScreen(client, 0)
+	client.Set("softClient.macAddress", "no address")
+	p.registersScreen(client, 40)
+	p.want(0)(client.ResetScreen(ctx))
+	p.changeOrder(id, "swap", object{"screenSerial": serialOf(other)})
+	p.registersScreen(client, 31)
+	p.registersScreen(other, 0)
+	p.restock(other, "STOLEN")
+	p.registersScreen(other, 31)
+}
+
 // changeFlow is 6.1.5, with a wrong password and a wrong MAC.
 func changeFlow(p *planted, n int) {
 	ctx := p.t.Context()

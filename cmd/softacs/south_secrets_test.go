@@ -157,7 +157,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 		p := &planted{platform: platform, secrets: map[string]string{}, personal: map[string]string{}}
 		p.secret("token", p.token)
 		p.secret("secret of the first API client", "a-secret-for-the-tests")
-		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, configTaskFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow, webhookFlow, traceFlow} {
+		for n, flow := range []func(*planted, int){pcFlow, tasksFlow, configTaskFlow, takeOverFlow, brokenFlow, mobileFlow, changeFlow, legacyFlow, careFlow, northFlow, webhookFlow, traceFlow, screenFlow} {
 			flow(p, n)
 		}
 		if n := len(p.secrets); n < 40 {

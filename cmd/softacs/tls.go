@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
-	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,84 +12,26 @@ import (
 	"github.com/softacs/softacs/models"
 )
 
-// certificateCheck is how often the files are looked at, by handshakes and scrapes.
-const certificateCheck = 2 * time.Second
-
-// certificates serves the pair in two files. Files that changed are read again, whether they were written or a link was changed; a pair that
-// cannot be used, half of it replaced perhaps, leaves the last good one in place and is complained of once.
+// certificates serves the pair in two files. A pair that cannot be used, half of it replaced perhaps, leaves the last good one in place.
 type certificates struct {
-	certFile, keyFile string
-	clock             models.Clock
-
+	watchedFiles
 	current atomic.Pointer[tls.Certificate]
-	// failures counts pairs that could not be used.
-	failures atomic.Int64
-
-	checking sync.Mutex // guards what follows
-	checked  models.Time
-	tried    [2][]byte // what was read last, good or bad
-	outcome  error     // of what was tried
-	problem  string    // with the files as they are; empty: none
 }
 
 // loadCertificates reads the pair for the first time, when it has to be good.
 func loadCertificates(certFile, keyFile string, clock models.Clock) (*certificates, error) {
-	c := &certificates{certFile: certFile, keyFile: keyFile, clock: clock, checked: clock.Now()}
-	pair, err := c.read()
-	if err != nil {
-		return nil, fmt.Errorf("south.tls: %w", err)
-	}
-	c.current.Store(pair)
-	return c, nil
+	c := &certificates{}
+	c.watchedFiles = watchedFiles{what: "the certificate of the south", paths: []string{certFile, keyFile}, clock: clock, use: c.use}
+	return c, c.load("south.tls")
 }
 
-// read reads both files; nil if they are what they were, with the error that they had then.
-func (c *certificates) read() (*tls.Certificate, error) {
-	cert, err := os.ReadFile(c.certFile)
+func (c *certificates) use(files [][]byte) error {
+	pair, err := tls.X509KeyPair(files[0], files[1]) // also tells whether they belong together
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("%s and %s: %w", c.paths[0], c.paths[1], err)
 	}
-	key, err := os.ReadFile(c.keyFile)
-	if err != nil {
-		return nil, err
-	}
-	if bytes.Equal(cert, c.tried[0]) && bytes.Equal(key, c.tried[1]) {
-		return nil, c.outcome
-	}
-	c.tried, c.outcome, c.problem = [2][]byte{cert, key}, nil, ""
-	pair, err := tls.X509KeyPair(cert, key) // also tells whether they belong together
-	if err != nil {
-		c.outcome = fmt.Errorf("%s and %s: %w", c.certFile, c.keyFile, err)
-		return nil, c.outcome
-	}
-	return &pair, nil
-}
-
-// refresh looks at the files if that was long ago. Whoever comes while another looks goes on with what is there.
-func (c *certificates) refresh() {
-	if !c.checking.TryLock() {
-		return
-	}
-	defer c.checking.Unlock()
-	now := c.clock.Now()
-	if since := now.Sub(c.checked); since >= 0 && since < certificateCheck {
-		return
-	}
-	c.checked = now
-	pair, err := c.read()
-	switch {
-	case err != nil:
-		if c.problem != err.Error() {
-			c.failures.Add(1)
-			slog.Error("the certificate of the south cannot be read again; the one in use stays", "error", err)
-		}
-		c.problem = err.Error()
-	case pair == nil:
-		c.problem = ""
-	default:
-		c.current.Store(pair)
-		slog.Info("the certificate of the south was read again", "notAfter", pair.Leaf.NotAfter)
-	}
+	c.current.Store(&pair)
+	return nil
 }
 
 // expiresIn is how long the certificate in use is good; negative when it is over.
@@ -126,7 +64,11 @@ func (a *app) secure(l net.Listener) (net.Listener, error) {
 	if a.certificates, err = loadCertificates(files.Cert, files.Key, a.clock); err != nil {
 		return nil, err
 	}
-	return tls.NewListener(l, a.certificates.config(least)), nil
+	config := a.certificates.config(least)
+	if a.authorities != nil {
+		a.authorities.ask(config)
+	}
+	return tls.NewListener(l, config), nil
 }
 
 // config is how the south speaks TLS: HTTP/1.1 only, no renegotiation and no early data, which crypto/tls has for no server.

@@ -585,6 +585,7 @@ type ComplexityRoot struct {
 		SuspendAccount         func(childComplexity int, input model.SuspendAccountInput) int
 		TerminateAccount       func(childComplexity int, input model.AccountActionInput) int
 		UnlockAccount          func(childComplexity int, input model.AccountActionInput) int
+		UpdateDevice           func(childComplexity int, input model.UpdateDeviceInput) int
 	}
 
 	Operator struct {
@@ -3423,6 +3424,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UnlockAccount(childComplexity, args["input"].(model.AccountActionInput)), true
+	case "Mutation.updateDevice":
+		if e.ComplexityRoot.Mutation.UpdateDevice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateDevice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateDevice(childComplexity, args["input"].(model.UpdateDeviceInput)), true
 
 	case "Operator.createdAt":
 		if e.ComplexityRoot.Operator.CreatedAt == nil {
@@ -4985,6 +4997,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("TargetActionInput", ec.unmarshalInputTargetActionInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
 			graphql.NewInputUnmarshaler("TraceInput", ec.unmarshalInputTraceInput),
+			graphql.NewInputUnmarshaler("UpdateDeviceInput", ec.unmarshalInputUpdateDeviceInput),
 		)
 	}
 	first := true
@@ -5914,6 +5927,7 @@ extend type Query {
 extend type Mutation {
   "Pre-registers a CPE (stock list, generic TR-069 device): its identity, type and the digest credentials it will present"
   registerDevice(input: RegisterDeviceInput!): DevicePayload! @need(perm: DEVICE_WRITE)
+  updateDevice(input: UpdateDeviceInput!): DevicePayload! @need(perm: DEVICE_WRITE)
   "issues a new version with every parameter, delivered at the next session"
   redeliverConfiguration(input: RedeliverInput!): DevicePayload! @need(perm: ACCOUNT_CARE)
 }
@@ -5933,6 +5947,13 @@ input RegisterDeviceInput {
   acsUsername: String
   acsPassword: String @secret
   tags: [String!]
+}
+input UpdateDeviceInput {
+  device: DeviceRef!
+  expectedVersion: Int
+  addTags: [String!]
+  removeTags: [String!]
+  stockState: StockState
 }
 type DevicePayload implements MutationPayload {
   device: Device

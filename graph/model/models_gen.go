@@ -698,6 +698,14 @@ type TraceInput struct {
 	Reason  string `json:"reason"`
 }
 
+type UpdateDeviceInput struct {
+	Device          *DeviceRef                            `json:"device"`
+	ExpectedVersion graphql.Omittable[*int]               `json:"expectedVersion,omitempty"`
+	AddTags         graphql.Omittable[[]string]           `json:"addTags,omitempty"`
+	RemoveTags      graphql.Omittable[[]string]           `json:"removeTags,omitempty"`
+	StockState      graphql.Omittable[*models.StockState] `json:"stockState,omitempty"`
+}
+
 // PUT the file to url, below the north's origin, with exactly these headers: 201; 409 if it is there already, 413 if it is too large, 422 if its SHA-256 differs
 type UploadSession struct {
 	ID        models.Subject `json:"id"`

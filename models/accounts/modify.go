@@ -248,6 +248,9 @@ func (r *Room) save(tx *store.Tx, before, a *models.Account, m mutation, changes
 	if err := m.emit(tx, a, changes); err != nil {
 		return err
 	}
+	if err := r.swap(tx, before, a); err != nil {
+		return err
+	}
 	return r.reconfigure(tx, a)
 }
 

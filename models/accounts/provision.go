@@ -209,7 +209,7 @@ func (r *Room) insert(tx *store.Tx, d draft, asked outside) (*models.Account, er
 	if err := created(tx, &a, d.in.WorkOrderExternalID); err != nil {
 		return nil, err
 	}
-	return &a, nil
+	return &a, r.swap(tx, &models.Account{}, &a)
 }
 
 // insertIMPUs claims the account's public identities; one that another account has is ALREADY_EXISTS.

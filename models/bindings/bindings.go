@@ -12,16 +12,20 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/softacs/softacs/models"
+	"github.com/softacs/softacs/models/configuration"
 	"github.com/softacs/softacs/models/devices"
 	"github.com/softacs/softacs/models/events"
 	"github.com/softacs/softacs/models/store"
 )
 
-// Room reads bindings for the north.
-type Room struct{ store *store.Store }
+// Room reads bindings for the north, and changes what decides about them.
+type Room struct {
+	store         *store.Store
+	configuration *configuration.Room
+}
 
 // New opens the room.
-func New(s *store.Store) *Room { return &Room{store: s} }
+func New(s *store.Store, c *configuration.Room) *Room { return &Room{store: s, configuration: c} }
 
 // line is the line of a device that a binding gives to the account; soft clients have one.
 const line = 1
@@ -54,6 +58,9 @@ func Bind(tx *store.Tx, d *models.Device, a *models.Account, method models.Bindi
 		return nil, false, fmt.Errorf("bind device %s: %w", d.ID, err)
 	}
 	if err := devices.SetAccount(tx, d.ID, a); err != nil {
+		return nil, false, err
+	}
+	if err := stock(tx, b, models.BindScreen); err != nil {
 		return nil, false, err
 	}
 	return b, true, changed(tx, b, a, "client.bound", "")
@@ -92,14 +99,19 @@ func Confirm(tx *store.Tx, device models.ID) (*models.Binding, error) {
 	switch b.State {
 	case models.BindingActive:
 		// A repeated REGISTER is confirmed: from now on its one-time password cannot be proved again (resolutions 1).
-		err := tx.DB.Model(&models.Binding{}).Where("id = ?", b.ID).Update("confirmed_at", tx.Now).Error
-		return b, err
+		if err := tx.DB.Model(&models.Binding{}).Where("id = ?", b.ID).Update("confirmed_at", tx.Now).Error; err != nil {
+			return nil, err
+		}
+		return b, stock(tx, b, models.ConfirmScreen)
 	case models.BindingPending:
 	default:
 		return b, nil
 	}
 	b.State = models.BindingActive
 	if err := update(tx, b, map[string]any{"state": b.State, "confirmed_at": tx.Now}); err != nil {
+		return nil, err
+	}
+	if err := stock(tx, b, models.ConfirmScreen); err != nil {
 		return nil, err
 	}
 	a, err := account(tx, b.AccountID)
@@ -118,6 +130,9 @@ const (
 	Suspended  Reason = "SUSPENDED"   // its account is
 	Closed     Reason = "CLOSED"      // its account is
 	SIMChanged Reason = "SIM_CHANGED" // the mobile came with another SIM card
+	Swapped    Reason = "SWAPPED"     // the order names another magic screen
+	Stolen     Reason = "STOLEN"      // the magic screen is
+	Returned   Reason = "RETURNED"    // the magic screen is, or it is in stock again
 	moved      Reason = "MOVED"       // the device went to another account
 )
 
@@ -177,11 +192,22 @@ func end(tx *store.Tx, b *models.Binding, reason Reason) error {
 	if err := update(tx, b, map[string]any{"state": b.State, "unbound_at": tx.Now, "live_device_id": nil}); err != nil {
 		return err
 	}
+	if err := stock(tx, b, models.UnbindScreen); err != nil {
+		return err
+	}
 	a, err := account(tx, b.AccountID)
 	if err != nil {
 		return err
 	}
 	return changed(tx, b, a, "client.unbound", reason)
+}
+
+// stock moves the screen that b is about in its stock.
+func stock(tx *store.Tx, b *models.Binding, m models.StockMove) error {
+	if b.ClientType != models.MagicScreen {
+		return nil
+	}
+	return devices.MoveStock(tx, b.DeviceID, m)
 }
 
 // update changes b if nobody did since it was read; VERSION_CONFLICT otherwise.
@@ -207,8 +233,14 @@ func account(tx *store.Tx, id models.ID) (*models.Account, error) {
 	return &a, nil
 }
 
-// changed appends BINDING_CHANGED (resolutions 22).
+// changed appends BINDING_CHANGED (resolutions 22). Of a screen, what binds it and what takes its place have names of their own (i4.md B.4).
 func changed(tx *store.Tx, b *models.Binding, a *models.Account, code string, reason Reason) error {
+	switch {
+	case reason == Swapped:
+		code = "screen.swap_detected"
+	case b.ClientType == models.MagicScreen && code == "client.bound":
+		code = "screen.bound"
+	}
 	payload := map[string]any{
 		"code": code, "account": b.AccountID, "device": b.DeviceID, "clientType": b.ClientType, "state": b.State, "method": b.Method,
 	}

@@ -24,7 +24,7 @@ type house struct {
 func each(t *testing.T, f func(h *house)) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
-		f(&house{T: t, Room: bindings.New(s), store: s, clock: clock})
+		f(&house{T: t, Room: bindings.New(s, nil), store: s, clock: clock})
 	})
 }
 

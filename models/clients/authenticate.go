@@ -49,6 +49,9 @@ func (f *registration) authenticate(ctx context.Context) error {
 		return err
 	case refused != nil:
 		f.tell(refused.Outcome)
+		if f.isScreen() {
+			f.turnAway(refused.Result)
+		}
 		if refused.Result == models.ResultVersionTooOld {
 			return f.offer(ctx, proofs)
 		}
@@ -58,7 +61,7 @@ func (f *registration) authenticate(ctx context.Context) error {
 		f.room.Passwords.IPFailed(f.in.RemoteAddress)
 		return f.pad(ctx, began)
 	}
-	f.device, f.trust, f.began = d, models.L1, true
+	f.device, f.trust, f.began = d, max(f.trust, models.L1), true
 	f.configured = f.configured || d.MustChangePassword
 	f.promote()
 	f.seen()
@@ -71,6 +74,9 @@ func (f *registration) authenticate(ctx context.Context) error {
 
 // note writes down why the client was refused.
 func (f *registration) note(tx *store.Tx, a *models.Account, r refusal) error {
+	if f.isScreen() {
+		return f.noteScreen(tx, a, r)
+	}
 	fields := map[string]any{"result": r.Result}
 	if r.Times > 0 {
 		fields["times"] = r.Times
@@ -113,7 +119,10 @@ func (f *registration) admit(tx *store.Tx, a *models.Account, j judged) (ended [
 	if err != nil {
 		return nil, nil, err
 	}
-	if conflict {
+	switch {
+	case conflict && t == models.MagicScreen:
+		return no("security.device_conflict", denied(models.ResultBoundToOther))
+	case conflict:
 		return no("security.device_conflict", denied(models.ResultDeviceConflict))
 	}
 	if len(a.SipPassword) == 0 {
@@ -127,7 +136,7 @@ func (f *registration) admit(tx *store.Tx, a *models.Account, j judged) (ended [
 // bind does everything that a proof brings, in the order of its events (resolutions 49, 65).
 func (f *registration) bind(tx *store.Tx, a *models.Account, j judged, ended []models.Binding) (*models.Device, error) {
 	for i := range ended {
-		if err := f.release(tx, &ended[i]); err != nil {
+		if err := bindings.Release(tx, f.room.Configuration, &ended[i], bindings.Replaced); err != nil {
 			return nil, err
 		}
 	}
@@ -143,6 +152,11 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, j judged, ended []m
 	}
 	if err := f.identify(tx, d, a, j); err != nil {
 		return nil, err
+	}
+	if f.isScreen() {
+		if err := f.noteBound(tx, d, a, j); err != nil {
+			return nil, err
+		}
 	}
 	before := d.DesiredVersion
 	b, created, err := bindings.Bind(tx, d, a, j.method, by)
@@ -169,11 +183,11 @@ func (f *registration) bind(tx *store.Tx, a *models.Account, j judged, ended []m
 	f.own = append(j.own,
 		models.Value{Name: acsUsername, Value: d.HTTPUsername},
 		models.Value{Name: acsPassword, Value: password.Reveal(), Secret: true})
-	if f.way.mobile {
+	if f.way.mobile || f.isScreen() {
 		f.own = append(f.own, models.Value{Name: userName, Value: string(a.Msisdn)}) // resolutions 9
 	}
 	f.outcome = models.Outcome{Result: models.ResultOK, Delivery: models.DeliveryDone}
-	unchanged := !created && d.DesiredVersion == before && d.ConfirmedVersion == before && models.VersionOf(f.in.ParameterKey) == before
+	unchanged := !created && d.DesiredVersion == before && d.ConfirmedVersion == before && models.VersionOf(f.key) == before
 	switch {
 	case d.MustChangePassword:
 		f.outcome.Result = models.ResultMustChangePassword
@@ -241,17 +255,4 @@ func (f *registration) row(tx *store.Tx, a *models.Account) (*models.Device, err
 		return devices.LockByID(tx, f.device.ID)
 	}
 	return devices.Create(tx, f.in, a)
-}
-
-// release ends the binding of another device: it belongs to nobody now, and what it holds is good for Status 12 only.
-func (f *registration) release(tx *store.Tx, b *models.Binding) error {
-	if err := bindings.Remove(tx, b, bindings.Replaced); err != nil {
-		return err
-	}
-	old, err := devices.LockByID(tx, b.DeviceID)
-	if err != nil {
-		return err
-	}
-	_, _, err = f.room.Configuration.Rebuild(tx, old, nil)
-	return err
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/softacs/softacs/models"
@@ -50,6 +51,7 @@ type Config struct {
 	Policy     bindings.Policy
 	Ways       Ways
 	Mobile     Mobile
+	Screens    Screens
 }
 
 // Rooms are what the flows are played with.
@@ -70,7 +72,11 @@ type Room struct {
 	clock  models.Clock
 	config Config
 	Rooms
+	unknownScreens atomic.Int64
 }
+
+// UnknownScreens is how often magic screens that are not in stock asked for their order, since the start.
+func (r *Room) UnknownScreens() int64 { return r.unknownScreens.Load() }
 
 // New builds the room.
 func New(s *store.Store, clock models.Clock, rooms Rooms, c Config) *Room {
@@ -100,6 +106,8 @@ type Visit struct {
 	room  *Room
 	in    *models.Inform
 	trust models.Trust
+	// certified: the client proved by its certificate that it is the device.
+	certified bool
 	// device is the row; nil until an unknown device has proved itself.
 	device *models.Device
 	// key is the ParameterKey that the device holds at this moment.
@@ -117,12 +125,13 @@ type Visit struct {
 // Arrive opens the visit of a device that sent in. d is its row, nil for an unknown one; it decides nothing that needs the empty POST. At L1
 // it takes note that the device was heard of.
 func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, trust models.Trust, previousCredential bool) (*Visit, error) {
-	v := &Visit{room: r, in: in, trust: trust, device: d, key: in.ParameterKey, newest: !previousCredential}
+	v := &Visit{room: r, in: in, device: d, key: in.ParameterKey, certified: in.Certificate != nil, newest: trust == models.L1 && !previousCredential}
+	v.trust = v.believed(trust)
 	if in.Has(models.EventBootstrap) {
 		v.key = "" // whatever it reports: after a factory reset it is owed everything
 	}
-	if trust >= models.L1 {
-		if err := v.heard(v.as(ctx), previousCredential); err != nil {
+	if v.trust >= models.L1 {
+		if err := v.heard(v.as(ctx)); err != nil {
 			return nil, err
 		}
 		if err := v.takeStatistics(v.as(ctx)); err != nil {
@@ -147,7 +156,7 @@ func (v *Visit) plan() {
 	if imsClient && bound && !owes && v.in.Has(models.EventChangePassword) {
 		v.flows = append(v.flows, newPasswordChange(v))
 	}
-	register := imsClient && v.in.Has(models.EventRegister)
+	register := imsClient && v.registers()
 	if register {
 		v.flows = append(v.flows, newRegistration(v))
 	}
@@ -249,7 +258,7 @@ func (v *Visit) as(ctx context.Context) context.Context {
 }
 
 // heard takes note of an Inform at L1. A plain heartbeat that reports nothing new costs no statement here.
-func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
+func (v *Visit) heard(ctx context.Context) error {
 	d, parting := v.device, v.parting()
 	away := parting == leaves || parting == late && !v.opensLogin() && d.Reachability != models.Online
 	if away && d.Reachability != models.Online {
@@ -261,7 +270,7 @@ func (v *Visit) heard(ctx context.Context, previousCredential bool) error {
 	if err != nil {
 		return err
 	}
-	confirmed := !previousCredential && len(credentials.Previous) > 0
+	confirmed := v.newest && len(credentials.Previous) > 0
 	login := v.newLogin(v.in.Get(loginSessionID))
 	boot, bootstrap, changed := v.in.Has(models.EventBoot), v.in.Has(models.EventBootstrap), v.in.Has(models.EventValueChange)
 	if err := v.watchSIM(ctx); err != nil {

@@ -27,6 +27,11 @@ type registration struct {
 	delivery *configuration.Delivery
 	outcome  models.Outcome
 	building building
+
+	// What was found of a magic screen: what stands in its way, and the line that it is on.
+	stands    *refusal
+	line      string
+	lineKnown bool
 }
 
 func newRegistration(v *Visit) *registration {
@@ -83,6 +88,8 @@ func (f *registration) noteMalformed(ctx context.Context, wrong string) error {
 // have the mobile number.
 func (f *registration) claimant(tx *store.Tx, locked bool) (a *models.Account, several bool, err error) {
 	switch {
+	case f.way.claim != nil:
+		return f.way.claim(f, tx, locked)
 	case f.way.mobile && locked:
 		return accounts.LockForMDN(tx, f.message.Number)
 	case f.way.mobile:

@@ -80,6 +80,7 @@ func desired() configuration.Config {
 	c := configuration.Config{
 		Defaults: map[models.ClientType]map[string]string{
 			models.PC: profile.Defaults(models.PC, "ims.example.net"), models.Mobile: profile.Defaults(models.Mobile, "ims.example.net"),
+			models.MagicScreen: profile.Defaults(models.MagicScreen, "ims.example.net"),
 		},
 		Services: map[string]configuration.Switch{},
 		Path: func(name string) string {

@@ -32,6 +32,8 @@ type way struct {
 	mobile bool
 	// parse reads what belongs to the way; wrong names the first parameter that is missing or malformed.
 	parse func(*registration) (wrong string)
+	// claim finds the account; nil if it is known by its number.
+	claim func(f *registration, tx *store.Tx, locked bool) (a *models.Account, several bool, err error)
 	// begin is the first step: a challenge, or everything at once.
 	begin func(*registration, context.Context) (*models.Request, error)
 	// judge judges the claim in the transaction that acts on it, for whatever account it is about; nil if there is none.
@@ -49,6 +51,7 @@ type judged struct {
 	owner   bool
 	verdict passwords.Verdict // of a password or code
 	own     []models.Value    // for the client alone
+	warning string            // code of a SECURITY event about what was let pass
 }
 
 // refusal is what a client hears of a claim that does not hold, and the code of the SECURITY event about it.
@@ -128,6 +131,9 @@ func (f *registration) choose() (way, bool) {
 // parse reads the Inform; it names the first parameter that is missing, malformed or of a kind that this platform does not play.
 func (f *registration) parse() (wrong string) {
 	t := f.clientType()
+	if t == models.MagicScreen {
+		return f.parseScreen()
+	}
 	claimed, known := models.ClientTypeOf(f.in.Claimed)
 	var open bool
 	f.way, open = f.choose()

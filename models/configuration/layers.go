@@ -21,6 +21,9 @@ func (r *Room) desired(tx *store.Tx, d *models.Device, a *models.Account, layer 
 		return nil, err
 	}
 	layDevice(values, layer)
+	if d.SecretWithheld {
+		delete(values, AuthPassword)
+	}
 	if phase := informPhase(d.Key, values[PeriodicInformInterval]); phase != "" && layer[PeriodicInformTime].Value == "" {
 		values[PeriodicInformTime] = phase
 	}

@@ -1,7 +1,7 @@
 // Package devices keeps what is known of each installed client: its identity and type, its HTTP credentials, whether it is reachable, what it
 // last reported, and when there is work for it.
 //
-// It owns the tables devices, device_presence, device_parameters, device_marks, mobile_identities, reachability_changes, beats and outages; every other room
+// It owns the tables devices, screens, device_presence, device_parameters, device_marks, mobile_identities, reachability_changes, beats and outages; every other room
 // changes a device through the functions here. It refuses to know why a device is bound, what its work is, and how it speaks: it never looks at
 // a binding, a task or a configuration.
 package devices
@@ -86,7 +86,7 @@ func New(s *store.Store, clock models.Clock, c Config) *Room {
 
 // lookupColumns are the columns of devices in the order in which Lookup scans them.
 const lookupColumns = "id, version, created_at, updated_at, device_key, oui, product_class, serial_number, manufacturer, model, client_type, tags, " +
-	"stock_state, registered, software_version, hardware_version, os_version, legacy_auth, http_username, http_credentials, revoked, " +
+	"stock_state, waiting_at, secret_withheld, registered, software_version, hardware_version, os_version, legacy_auth, http_username, http_credentials, revoked, " +
 	"reauth_required, must_change_password, account_id, account_state, region, reachability, reachability_at, desired_version, confirmed_version, work_at, session_epoch, " +
 	"heartbeat_seconds, login_session_id, login_at, logout_at, logout_reason, report_hash, trace_until"
 
@@ -101,7 +101,7 @@ func (r *Room) Lookup(ctx context.Context, key models.DeviceKey) (*models.Device
 	defer r.store.Took("lookup", time.Now())
 	var d models.Device
 	err = statement.QueryRowContext(ctx, string(key)).Scan(&d.ID, &d.Version, &d.CreatedAt, &d.UpdatedAt, &d.Key, &d.OUI, &d.ProductClass,
-		&d.SerialNumber, &d.Manufacturer, &d.Model, &d.ClientType, &d.Tags, &d.StockState, &d.Registered, &d.SoftwareVersion, &d.HardwareVersion,
+		&d.SerialNumber, &d.Manufacturer, &d.Model, &d.ClientType, &d.Tags, &d.StockState, &d.WaitingAt, &d.SecretWithheld, &d.Registered, &d.SoftwareVersion, &d.HardwareVersion,
 		&d.OSVersion, &d.LegacyAuth, &d.HTTPUsername, &d.HTTPCredentials, &d.Revoked, &d.ReauthRequired, &d.MustChangePassword, &d.AccountID, &d.AccountState, &d.Region,
 		&d.Reachability, &d.ReachabilityAt, &d.DesiredVersion, &d.ConfirmedVersion, &d.WorkAt, &d.SessionEpoch, &d.HeartbeatSeconds, &d.LoginSessionID, &d.LoginAt,
 		&d.LogoutAt, &d.LogoutReason, &d.ReportHash, &d.TraceUntil)

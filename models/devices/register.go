@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -215,11 +216,15 @@ func (in RegisterInput) check() error {
 	if err := in.checkCredentials(); err != nil {
 		return err
 	}
-	if len(in.Tags) > maxTags {
-		return models.E(models.TooLong, fmt.Sprintf("a device has at most %d tags", maxTags), "input", "tags")
+	return checkTags(in.Tags, "tags")
+}
+
+func checkTags(tags []string, field string) error {
+	if len(tags) > maxTags {
+		return models.E(models.TooLong, fmt.Sprintf("a device has at most %d tags", maxTags), "input", field)
 	}
-	for i, tag := range in.Tags {
-		field := []string{"input", "tags", fmt.Sprint(i)}
+	for i, tag := range tags {
+		field := []string{"input", field, fmt.Sprint(i)}
 		if tag == "" {
 			return models.E(models.Invalid, "a tag may not be empty", field...)
 		}
@@ -227,6 +232,31 @@ func (in RegisterInput) check() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// Retagged is what is made of a device's tags when some are added and some removed; nil if nothing changes.
+func Retagged(tags, add, remove []string) ([]string, error) {
+	if err := checkTags(add, "addTags"); err != nil {
+		return nil, err
+	}
+	now := slices.DeleteFunc(unique(append(slices.Clone(tags), add...)), func(tag string) bool { return slices.Contains(remove, tag) })
+	if slices.Equal(now, tags) {
+		return nil, nil
+	}
+	return now, checkTags(now, "addTags")
+}
+
+// Touch gives a device its next version, and tags if they are not nil. The caller holds its row.
+func Touch(tx *store.Tx, d *models.Device, tags []string) error {
+	columns := map[string]any{"version": d.Version + 1}
+	if tags != nil {
+		columns["tags"] = models.DocOf(tags)
+	}
+	if err := update(tx, d.ID, columns); err != nil {
+		return fmt.Errorf("change device %s: %w", d.ID, err)
+	}
+	d.Version++
 	return nil
 }
 

@@ -23,10 +23,10 @@ import (
 var nouns = []any{
 	models.Account{}, models.AccountIMPU{}, models.Device{}, models.DevicePresence{}, models.DeviceParameter{}, models.DeviceMark{}, models.Binding{}, models.Task{},
 	models.Configuration{}, models.UnsupportedParameter{}, models.Credential{}, models.PasswordSalt{}, models.PasswordRequest{}, models.Lockout{},
-	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
+	models.ClientNonce{}, models.PasswordChange{}, models.MobileIdentity{}, models.Screen{}, models.UsedToken{}, models.AssertedNumber{}, models.Suspension{},
 	models.ReachabilityChange{}, models.Beat{}, models.Outage{}, models.SmsMessage{}, models.Event{}, models.AuditEntry{}, models.Role{}, models.Operator{}, models.APIClient{},
 	models.OperatorSession{}, models.RootKey{}, models.DeedSecret{}, models.StatisticsReport{}, models.StatisticsRefusal{}, models.FixedSetting{},
-	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.Webhook{}, models.WebhookDelivery{}, models.Diagnostic{}, models.ConfigTask{}, models.ConfigTarget{}, models.DeviceObject{}, models.UnsupportedMethod{},
+	models.Package{}, models.DeviceDownload{}, models.TransferReport{}, models.Webhook{}, models.WebhookDelivery{}, models.Diagnostic{}, models.ConfigTask{}, models.ConfigTarget{}, models.DeviceObject{}, models.UnsupportedMethod{}, models.AccessLine{}, models.AccessServer{},
 	models.Trace{}, models.CwmpSession{}, models.CwmpMessage{}, models.UnsupportedMethod{},
 	models.LineRegistration{},
 }

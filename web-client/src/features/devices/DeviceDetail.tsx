@@ -113,7 +113,7 @@ function Identity({ device }: { readonly device: Device }) {
         [t.version, device.softwareVersion],
         [t.hardwareVersion, device.hardwareVersion],
         [t.osVersion, device.osVersion],
-        ...(device.stockState ? [[t.stock, device.stockState] as const] : []),
+        ...(device.stockState ? [[t.stock, words.stockState[device.stockState]] as const] : []),
         [t.tags, device.tags.length > 0 ? device.tags.map((tag) => <Tag key={tag}>{tag}</Tag>) : null],
       ]} />
     </Panel>

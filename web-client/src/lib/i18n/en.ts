@@ -403,6 +403,7 @@ export const en: Dictionary = {
     OPERATOR: "Operator",
   },
   reachability: { ONLINE: "Online", STALE: "Stale", OFFLINE: "Offline", NEVER_SEEN: "Never seen" },
+  stockState: { STOCK: "In stock", ALLOCATED: "Allocated", ACTIVE: "In use", RETURNED: "Returned", STOLEN: "Stolen" },
   configurationState: { NONE: "None", PENDING: "Pending", SENT: "Sent", COMMITTED: "Accepted", APPLIED: "Applied", FAILED: "Failed" },
   taskState: {
     PENDING: "Waiting for device", SENT: "Sent", ACKNOWLEDGED: "Acknowledged", SUCCEEDED: "Succeeded", FAILED: "Failed", EXPIRED: "Expired", CANCELLED: "Cancelled",
@@ -451,6 +452,10 @@ sessionOutcome: { completed: "Completed", timeout: "The device went away", repla
     "security.server_proof_rejected": "Platform's proof rejected", "security.foreign_number": "Number of another account",
     "security.network_id_failed": "Network identification failed", "security.imsi_mismatch": "IMSI differs", "security.sim_changed": "SIM changed",
     "security.register_refused": "Registration refused", "security.device_conflict": "Too many devices", "security.client_type_mismatch": "Client type differs",
+    "security.screen_stolen": "Stolen screen seen", "security.screen_bound_to_other": "Screen of another account", "security.screen_returned": "Returned screen seen",
+    "security.line_mismatch": "Access line differs", "security.certificate_changed": "Another certificate", "security.frequent_resets": "Many factory resets",
+    "screen.seen": "Screen seen first", "screen.waiting": "Screen waits for its order", "screen.bound": "Screen bound", "screen.swap_detected": "Screen swapped",
+    "screen.stolen": "Screen marked stolen", "screen.recovered": "Screen no longer stolen",
     "security.identity_mismatch": "Device identity differs", "sms.unavailable": "No SMS can be sent", "security.rate": "Rate of wrong proofs",
     "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected", "webhook.given_up": "Webhook given up",
   },

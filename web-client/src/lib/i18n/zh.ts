@@ -1,6 +1,6 @@
 import type {
   AccountState, BindingMethod, BindingState, ClientType, ConfigurationState, DiagnosticKind, EventType, LineStatus, PasswordState, Reachability, SipSecretSource, SmsPurpose, SmsState,
-  SuspendReason, TaskKind, TaskState, UserErrorCode,
+  StockState, SuspendReason, TaskKind, TaskState, UserErrorCode,
 } from "../documents";
 import type { LiveState } from "../live";
 
@@ -398,6 +398,7 @@ export const zh = {
     ONE_TIME_PASSWORD: "一次性密码", PASSWORD: "密码", NETWORK: "网络号码", SMS: "短信", CERTIFICATE: "证书", LINE: "宽带线路", OPERATOR: "操作员",
   } satisfies Record<BindingMethod, string> as Record<BindingMethod, string>,
   reachability: { ONLINE: "在线", STALE: "失联", OFFLINE: "离线", NEVER_SEEN: "从未上线" } satisfies Record<Reachability, string> as Record<Reachability, string>,
+  stockState: { STOCK: "在库", ALLOCATED: "已预占", ACTIVE: "在用", RETURNED: "已退回", STOLEN: "被盗" } satisfies Record<StockState, string> as Record<StockState, string>,
   configurationState: {
     NONE: "无", PENDING: "待下发", SENT: "已发送", COMMITTED: "已接受", APPLIED: "已生效", FAILED: "失败",
   } satisfies Record<ConfigurationState, string> as Record<ConfigurationState, string>,
@@ -448,7 +449,12 @@ webhookState: { ACTIVE: "正常", RETRYING: "重试中", GIVEN_UP: "已放弃", 
     "security.password_rejected": "新密码被拒绝", "security.malformed": "请求格式错误", "security.server_proof_rejected": "终端不认可平台证明",
     "security.foreign_number": "号码与绑定账户不符", "security.network_id_failed": "网络号码识别失败", "security.imsi_mismatch": "IMSI 不一致",
     "security.sim_changed": "SIM 卡已更换", "security.register_refused": "终端登记被拒绝", "security.device_conflict": "超过终端数限制",
-    "security.client_type_mismatch": "终端类型不一致", "security.identity_mismatch": "终端标识不一致", "sms.unavailable": "短信无法发送", "security.rate": "错误认证过多",
+    "security.client_type_mismatch": "终端类型不一致", "security.identity_mismatch": "终端标识不一致",
+    "security.screen_stolen": "被盗魔屏出现", "security.screen_bound_to_other": "魔屏属于其他账户", "security.screen_returned": "已退回的魔屏出现",
+    "security.line_mismatch": "宽带线路不一致", "security.certificate_changed": "证书已更换", "security.frequent_resets": "频繁恢复出厂设置",
+    "screen.seen": "魔屏首次出现", "screen.waiting": "魔屏等待订单", "screen.bound": "魔屏已绑定", "screen.swap_detected": "魔屏已更换",
+    "screen.stolen": "魔屏标记为被盗", "screen.recovered": "魔屏不再被盗",
+    "sms.unavailable": "短信无法发送", "security.rate": "错误认证过多",
     "presence.mass_expiry_suspected": "疑似大面积离线", "webhook.given_up": "Webhook 已停止推送",
   },
 };

@@ -15,7 +15,7 @@ func TestSchemas(t *testing.T) {
 	for _, name := range []models.EventType{
 		models.AccountCreated, models.AccountChanged, models.AccountStateChanged, models.BindingChanged, models.DeviceRegistered, models.DeviceInform,
 		models.DeviceBootstrap, models.DeviceReachabilityChanged, models.DeviceParameterChanged, models.TaskStateChanged, models.SmsStateChanged,
-		models.PasswordChanged, models.ConfigurationChanged, models.StatisticsReceived, models.Security, models.AlarmRaised, models.AlarmCleared,
+		models.PasswordChanged, models.ConfigurationChanged, models.DiagnosticCompleted, models.StatisticsReceived, models.Security, models.AlarmRaised, models.AlarmCleared,
 	} {
 		if !known[name] {
 			t.Errorf("%s has no schema", name)

@@ -446,7 +446,7 @@ sessionOutcome: { completed: "Completed", timeout: "The device went away", repla
     "task.failed": "Task failed", "task.expired": "Task expired", "task.cancelled": "Task cancelled",
     "diag.queued": "Test queued", "diag.started": "Test started", "diag.answered": "Test done, result awaited", "diag.completed": "Test completed", "diag.failed": "Test failed",
     "config.pending": "Configuration pending", "config.applied": "Configuration applied", "config.failed": "Configuration failed", "config.drift": "Device changed its configuration",
-"alarm.raised": "Alarm", "alarm.cleared": "Alarm over",
+    "alarm.raised": "Alarm", "alarm.cleared": "Alarm over",
     "security.auth_failed": "Authentication failed", "security.locked": "Locked", "security.rate_limited": "Too many requests",
     "security.challenge_invalid": "Challenge not valid", "security.password_rejected": "New password rejected", "security.malformed": "Malformed request",
     "security.server_proof_rejected": "Platform's proof rejected", "security.foreign_number": "Number of another account",
@@ -457,6 +457,8 @@ sessionOutcome: { completed: "Completed", timeout: "The device went away", repla
     "screen.seen": "Screen seen first", "screen.waiting": "Screen waits for its order", "screen.bound": "Screen bound", "screen.swap_detected": "Screen swapped",
     "screen.stolen": "Screen marked stolen", "screen.recovered": "Screen no longer stolen",
     "security.identity_mismatch": "Device identity differs", "sms.unavailable": "No SMS can be sent", "security.rate": "Rate of wrong proofs",
+    "security.foreign_command_key": "Result of a transfer that is not its own", "security.package_rejected": "Package rejected",
+    "stats.conflict": "Call statistics contradict earlier ones", "stats.missing": "Call statistics stopped coming", "stats.received": "Call statistics received",
     "presence.mass_expiry_suspected": "Mass loss of heartbeats suspected", "webhook.given_up": "Webhook given up",
   },
 };

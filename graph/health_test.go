@@ -57,6 +57,23 @@ func report(lost, delayMicros int64, due models.Time) func(*house, *store.Tx, mo
 	}
 }
 
+// screen is a magic screen that is not bound to the account, but named by its order.
+func screen(stock models.StockState, noted string, waits bool) func(*house, *store.Tx, models.ID, models.ID) error {
+	return func(h *house, tx *store.Tx, account, device models.ID) error {
+		d := models.Device{ID: models.NewID(), Key: models.DeviceKey("screen " + device.String()), ClientType: models.MagicScreen, SerialNumber: device.String(), StockState: stock}
+		if waits {
+			d.WaitingAt = began(h)
+		}
+		if err := tx.DB.Create(&d).Error; err != nil {
+			return err
+		}
+		if err := tx.DB.Table("accounts").Where("id = ?", account).Update("screen_serial", d.SerialNumber).Error; err != nil {
+			return err
+		}
+		return tx.DB.Create(&models.Screen{DeviceID: d.ID, Noted: noted}).Error
+	}
+}
+
 // ill is every condition by its code.
 var ill = map[string]sick{
 	"ACCOUNT_PENDING": {level: "BROKEN", zh: "账户尚未激活", en: "The account is not active yet", since: later, actions: "[activateAccount]", more: map[string]any{"activate": false}},
@@ -76,7 +93,7 @@ var ill = map[string]sick{
 		make: set("devices", "id", theDevice, map[string]any{"reauth_required": true})},
 	"MUST_CHANGE_PASSWORD": {level: "BROKEN", zh: "用户须先修改一次性密码", en: "The one-time password must be changed before the device is served", device: true, actions: "[resetAccountPassword]",
 		devices: 1, make: set("devices", "id", theDevice, map[string]any{"must_change_password": true})},
-	"CONFIG_FAILED": {level: "BROKEN", zh: "配置下发失败：9007 Device.X", en: "The configuration was refused: 9007 Device.X", since: minute, device: true, actions: "[modifyAccount createDeviceTask]",
+	"CONFIG_FAILED": {level: "BROKEN", zh: "配置下发失败：9007 Device.X", en: "The configuration was refused: 9007 Device.X", since: minute, device: true, actions: "[redeliverConfiguration modifyAccount createDeviceTask]",
 		devices: 1, make: func(h *house, tx *store.Tx, _, device models.ID) error {
 			return tx.DB.Create(&models.Configuration{DeviceID: device, State: models.ConfigurationFailed, Failure: "9007 Device.X", ChangedAt: began(h)}).Error
 		}},
@@ -91,10 +108,31 @@ var ill = map[string]sick{
 		make: func(h *house, tx *store.Tx, _, device models.ID) error {
 			return tx.DB.Table("device_presence").Where("device_id = ?", device).Update("last_inform_at", began(h).Add(-96*time.Hour)).Error
 		}},
-	"CONFIG_PENDING": {level: "DEGRADED", zh: "配置超过一小时未下发", en: "A configuration has waited for more than an hour", since: minute, device: true, actions: "[createDeviceTask]", devices: 1,
+	"CONFIG_PENDING": {level: "DEGRADED", zh: "配置超过一小时未下发", en: "A configuration has waited for more than an hour", since: minute, device: true, actions: "[redeliverConfiguration createDeviceTask]", devices: 1,
 		make: func(h *house, tx *store.Tx, _, device models.ID) error {
 			return tx.DB.Create(&models.Configuration{DeviceID: device, State: models.ConfigurationPending, ChangedAt: began(h)}).Error
 		}},
+	"SIP_REGISTER_REJECTED": {level: "BROKEN", zh: "线路注册被拒绝（SIP 403）", en: "The registration of the line was refused (SIP 403)", since: minute, device: true,
+		actions: "[redeliverConfiguration runDiagnostic]", devices: 2, make: func(h *house, tx *store.Tx, _, device models.ID) error {
+			return tx.DB.Create(&models.LineRegistration{DeviceID: device, LineIndex: 1, Status: models.LineError, Since: began(h), SipStatus: 403, Reason: "Forbidden"}).Error
+		}},
+	"CONFIG_DRIFT": {level: "DEGRADED", zh: "终端反复改动已下发的配置", en: "The device keeps changing back what it is given", device: true, actions: "[redeliverConfiguration]", devices: 1,
+		make: func(_ *house, tx *store.Tx, _, device models.ID) error {
+			return tx.DB.Create(&models.Configuration{DeviceID: device, State: models.ConfigurationApplied, Drifting: true}).Error
+		}},
+	"SCREEN_STOLEN": {level: "BROKEN", zh: "魔屏已报失，不再提供服务", en: "The screen was reported stolen and is not served", actions: "[modifyAccount]", devices: 1,
+		make: screen(models.Stolen, "", false)},
+	"SCREEN_WAITING": {level: "BROKEN", zh: "魔屏未获服务：订单尚未就绪", en: "The screen is not served: its order is not ready", since: minute, actions: "[modifyAccount]", devices: 1,
+		make: screen(models.Allocated, "screen.waiting", true)},
+	"SCREEN_LINE_MISMATCH": {level: "BROKEN", zh: "魔屏未获服务：宽带线路与订单不符", en: "The screen is not served: it is on another line than its order says", since: minute,
+		device: true, actions: "[modifyAccount]", devices: 1, make: func(h *house, tx *store.Tx, account, device models.ID) error {
+			if err := set("devices", "id", theDevice, map[string]any{"client_type": models.MagicScreen, "waiting_at": began(h)})(h, tx, account, device); err != nil {
+				return err
+			}
+			return tx.DB.Create(&models.Screen{DeviceID: device, Noted: "security.line_mismatch"}).Error
+		}},
+	"SCREEN_OF_TWO": {level: "BROKEN", zh: "魔屏未获服务：它已绑定一个账户，又被另一账户的订单登记", en: "The screen is not served: it is bound to one account and ordered for another", since: minute,
+		actions: "[modifyAccount]", devices: 1, make: screen(models.Active, "security.screen_bound_to_other", true)},
 	"UPGRADE_FAILED": {level: "DEGRADED", zh: "最近一次升级失败", en: "The latest upgrade failed", since: minute, device: true, actions: "[createDeviceTask]", devices: 1,
 		make: func(h *house, tx *store.Tx, _, device models.ID) error {
 			for i, state := range []models.TaskState{models.TaskSucceeded, models.TaskFailed} {
@@ -108,8 +146,8 @@ var ill = map[string]sick{
 			}
 			return nil
 		}},
-	"BAD_MEDIA": {level: "DEGRADED", zh: "通话质量差（MOS 2.5）", en: "Calls are poor (MOS 2.5)", since: minute, device: true, actions: "[createDeviceTask]", devices: 1, make: report(0, 2_000_000, 9)},
-	"HIGH_LOSS": {level: "DEGRADED", zh: "丢包率高（5.0%）", en: "Many packets are lost (5.0 %)", since: minute, device: true, actions: "[createDeviceTask]", devices: 1, make: report(5, 0, 9)},
+	"BAD_MEDIA": {level: "DEGRADED", zh: "通话质量差（MOS 2.5）", en: "Calls are poor (MOS 2.5)", since: minute, device: true, actions: "[runDiagnostic]", devices: 1, make: report(0, 2_000_000, 9)},
+	"HIGH_LOSS": {level: "DEGRADED", zh: "丢包率高（5.0%）", en: "Many packets are lost (5.0 %)", since: minute, device: true, actions: "[runDiagnostic]", devices: 1, make: report(5, 0, 9)},
 	"STATISTICS_MISSING": {level: "DEGRADED", zh: "终端停止上报通话统计", en: "The device stopped reporting call statistics", since: minute, device: true, actions: "[createDeviceTask]", devices: 1,
 		make: report(0, 0, 0)},
 	"SMS_UNDELIVERED": {level: "DEGRADED", zh: "最近一条短信未送达", en: "The latest SMS did not arrive", since: minute, actions: "[modifyAccount resetAccountPassword]", devices: 1,

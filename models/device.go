@@ -192,6 +192,9 @@ type LineRegistration struct {
 	Region    string `gorm:"-"`
 }
 
+// Refused tells whether the line is not up because its registration was refused.
+func (l *LineRegistration) Refused() bool { return l.SipStatus >= 300 && l.Status != LineUp }
+
 // ReachabilityChange is one line of a device's presence history (i4.md B.6).
 type ReachabilityChange struct {
 	ID             ID `gorm:"primaryKey"`

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/softacs/softacs/models"
@@ -91,9 +92,22 @@ var conditions = []condition{
 		ofEach(func(d *standing) (bool, models.Time, string) { return d.ReauthRequired, 0, "" })},
 	{"MUST_CHANGE_PASSWORD", Broken, words{"用户须先修改一次性密码", "The one-time password must be changed before the device is served"}, []string{"resetAccountPassword"},
 		ofEach(func(d *standing) (bool, models.Time, string) { return d.MustChangePassword, d.LoginAt, "" })},
-	{"CONFIG_FAILED", Broken, words{"配置下发失败：{}", "The configuration was refused: {}"}, []string{"modifyAccount", "createDeviceTask"},
+	{"SCREEN_STOLEN", Broken, words{"魔屏已报失，不再提供服务", "The screen was reported stolen and is not served"}, []string{"modifyAccount"},
+		signs(signScreen, func(s *sign, _ *standing) (bool, string) { return s.Word == string(models.Stolen), "" })},
+	{"SCREEN_WAITING", Broken, words{"魔屏未获服务：订单尚未就绪", "The screen is not served: its order is not ready"}, []string{"modifyAccount"},
+		signs(signScreen, func(s *sign, _ *standing) (bool, string) { return !stands[s.Word], "" })},
+	{"SCREEN_LINE_MISMATCH", Broken, words{"魔屏未获服务：宽带线路与订单不符", "The screen is not served: it is on another line than its order says"}, []string{"modifyAccount"},
+		signs(signScreen, func(s *sign, _ *standing) (bool, string) { return s.Word == "security.line_mismatch", "" })},
+	{"SCREEN_OF_TWO", Broken, words{"魔屏未获服务：它已绑定一个账户，又被另一账户的订单登记", "The screen is not served: it is bound to one account and ordered for another"},
+		[]string{"modifyAccount"},
+		signs(signScreen, func(s *sign, _ *standing) (bool, string) { return s.Word == "security.screen_bound_to_other", "" })},
+	{"CONFIG_FAILED", Broken, words{"配置下发失败：{}", "The configuration was refused: {}"}, []string{"redeliverConfiguration", "modifyAccount", "createDeviceTask"},
 		ofEach(func(d *standing) (bool, models.Time, string) {
 			return d.State == models.ConfigurationFailed, d.ChangedAt, d.Failure
+		})},
+	{"SIP_REGISTER_REJECTED", Broken, words{"线路注册被拒绝（SIP {}）", "The registration of the line was refused (SIP {})"}, []string{"redeliverConfiguration", "runDiagnostic"},
+		ofEach(func(d *standing) (bool, models.Time, string) {
+			return d.there() && d.Line.Refused(), d.Line.Since, strconv.Itoa(d.Line.SipStatus)
 		})},
 	{"OLD_VERSION", Broken, words{"软件版本过低：{}", "The software is too old: {}"}, []string{"createDeviceTask"}, func(r *Room, p *picture) []finding {
 		return ofEach(func(d *standing) (bool, models.Time, string) {
@@ -105,22 +119,23 @@ var conditions = []condition{
 	{"STALE", Degraded, words{"终端心跳超时，可能已离线", "No device was heard of when it should have been"}, nil, func(_ *Room, p *picture) []finding {
 		return p.when(p.best() == models.Stale, p.lastHeard())
 	}},
-	{"CONFIG_PENDING", Degraded, words{"配置超过一小时未下发", "A configuration has waited for more than an hour"}, []string{"createDeviceTask"},
+	{"CONFIG_PENDING", Degraded, words{"配置超过一小时未下发", "A configuration has waited for more than an hour"}, []string{"redeliverConfiguration", "createDeviceTask"},
 		func(r *Room, p *picture) []finding {
 			return ofEach(func(d *standing) (bool, models.Time, string) {
 				waits := d.State == models.ConfigurationPending || d.State == models.ConfigurationSent || d.State == models.ConfigurationCommitted
-				there := d.reach == models.Online || d.reach == models.Stale
-				return waits && there && d.ChangedAt < p.now.Add(-pendingLong), d.ChangedAt, ""
+				return waits && d.there() && d.ChangedAt < p.now.Add(-pendingLong), d.ChangedAt, ""
 			})(r, p)
 		}},
+	{"CONFIG_DRIFT", Degraded, words{"终端反复改动已下发的配置", "The device keeps changing back what it is given"}, []string{"redeliverConfiguration"},
+		ofEach(func(d *standing) (bool, models.Time, string) { return d.Drifting, 0, "" })},
 	{"UPGRADE_FAILED", Degraded, words{"最近一次升级失败", "The latest upgrade failed"}, []string{"createDeviceTask"},
 		signs(signDownload, func(s *sign, _ *standing) (bool, string) { return s.Word == string(models.TaskFailed), "" })},
-	{"BAD_MEDIA", Degraded, words{"通话质量差（MOS {}）", "Calls are poor (MOS {})"}, []string{"createDeviceTask"},
+	{"BAD_MEDIA", Degraded, words{"通话质量差（MOS {}）", "Calls are poor (MOS {})"}, []string{"runDiagnostic"},
 		signs(signReport, func(s *sign, _ *standing) (bool, string) {
 			mos, _ := statistics.Media(s.report())
 			return mos != nil && *mos < poorMOS, shown(mos)
 		})},
-	{"HIGH_LOSS", Degraded, words{"丢包率高（{}%）", "Many packets are lost ({} %)"}, []string{"createDeviceTask"},
+	{"HIGH_LOSS", Degraded, words{"丢包率高（{}%）", "Many packets are lost ({} %)"}, []string{"runDiagnostic"},
 		signs(signReport, func(s *sign, _ *standing) (bool, string) {
 			_, loss := statistics.Media(s.report())
 			return loss != nil && *loss >= highLoss, shown(loss)
@@ -144,6 +159,9 @@ var conditions = []condition{
 			return p.when(len(p.devices) > 0 && p.best() == models.NeverSeen, 0)
 		}},
 }
+
+// stands are the words of a screen that have a condition of their own; whatever else was noted of one that waits, its order is not ready.
+var stands = map[string]bool{string(models.Stolen): true, "security.line_mismatch": true, "security.screen_bound_to_other": true}
 
 // ofEach looks at every device.
 func ofEach(holds func(*standing) (bool, models.Time, string)) func(*Room, *picture) []finding {

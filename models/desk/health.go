@@ -49,13 +49,15 @@ type picture struct {
 	signs    []sign
 }
 
-// standing is a device of the account with its presence and its configuration.
+// standing is a device of the account with its presence, its configuration and its first line.
 type standing struct {
 	models.Device `gorm:"embedded"`
 	LastInformAt  models.Time
 	State         models.ConfigurationState // of the configuration; empty for none
 	Failure       string
 	ChangedAt     models.Time
+	Drifting      bool
+	Line          models.LineRegistration `gorm:"embedded;embeddedPrefix:line_"`
 	reach         models.Reachability
 }
 
@@ -65,7 +67,7 @@ type sign struct {
 	AccountID models.ID
 	DeviceID  models.ID
 	At        models.Time
-	// Word is a state; of a report "due" while the next one is waited for.
+	// Word is a state; of a report "due" while the next one is waited for, of a screen that waits why it does.
 	Word     string
 	Flags    models.Doc[[]models.StatisticsFlag]
 	Counters models.Doc[map[string]int64]
@@ -82,6 +84,7 @@ const (
 	signDownload = "download"
 	signSIM      = "sim"
 	signReport   = "report"
+	signScreen   = "screen"
 )
 
 // Health judges each of the accounts, which the actor may read. It takes two statements, however many accounts, devices and events there are, and
@@ -115,9 +118,11 @@ func (r *Room) look(tx *store.Tx, ids []models.ID, pictures map[models.ID]*pictu
 		return nil
 	}
 	var list []*standing
-	err := tx.DB.Table("devices").Select("devices.*, device_presence.last_inform_at, configurations.state, configurations.failure, configurations.changed_at").
+	err := tx.DB.Table("devices").Select("devices.*, device_presence.last_inform_at, configurations.state, configurations.failure, configurations.changed_at, configurations.drifting, "+
+		"line_registrations.status AS line_status, line_registrations.since AS line_since, line_registrations.sip_status AS line_sip_status").
 		Joins("LEFT JOIN device_presence ON device_presence.device_id = devices.id").
 		Joins("LEFT JOIN configurations ON configurations.device_id = devices.id").
+		Joins("LEFT JOIN line_registrations ON line_registrations.device_id = devices.id AND line_registrations.line_index = 1").
 		Where("devices.account_id IN ?", ids).Order("devices.id").Find(&list).Error
 	if err != nil {
 		return fmt.Errorf("read the devices of accounts: %w", err)
@@ -146,12 +151,22 @@ const (
 	newestReport = `SELECT 'report', d.account_id, d.id, s.received_at, CASE WHEN s.due_at > 0 THEN 'due' ELSE '' END, s.flags, s.counters, s.deltas, s.gauges
 		FROM devices d JOIN statistics_reports s ON s.device_id = d.id
 		AND s.received_at = (SELECT MAX(n.received_at) FROM statistics_reports n WHERE n.device_id = d.id) WHERE d.account_id IN @ids`
+	// A screen is an account's when it is bound to it, or when the order names it.
+	screenKept = "SELECT 'screen', d.account_id, d.id, d.waiting_at, " + screenWord + `, ` + nothing + ` FROM devices d
+		LEFT JOIN screens s ON s.device_id = d.id WHERE d.account_id IN @ids AND (d.waiting_at > 0 OR d.stock_state = @stolen)`
+	screenNamed = "SELECT 'screen', a.id, d.id, d.waiting_at, " + screenWord + `, ` + nothing + ` FROM accounts a
+		JOIN devices d ON d.serial_number = a.screen_serial AND (d.account_id IS NULL OR d.account_id <> a.id) LEFT JOIN screens s ON s.device_id = d.id
+		WHERE a.id IN @ids AND a.screen_serial <> '' AND (d.waiting_at > 0 OR d.stock_state = @stolen)`
+	screenWord = "CASE WHEN d.stock_state = @stolen THEN d.stock_state ELSE COALESCE(s.noted, '') END"
 )
 
-// evidence reads the newest message of each account and the newest download and report of each device, and whether a foreign SIM card was told of.
+// evidence reads the newest message of each account and the newest download and report of each device, whether a foreign SIM card was told of, and
+// which screens are not served.
 func evidence(tx *store.Tx, ids []models.ID) (signs []sign, err error) {
-	query := strings.Join([]string{newestSMS, newestDownload, foreignSIM, newestReport}, " UNION ALL ")
-	err = tx.DB.Raw(query, map[string]any{"ids": ids, "security": models.Security, "lately": tx.Now.Add(-lately)}).Scan(&signs).Error
+	query := strings.Join([]string{newestSMS, newestDownload, foreignSIM, newestReport, screenKept, screenNamed}, " UNION ALL ")
+	err = tx.DB.Raw(query, map[string]any{
+		"ids": ids, "security": models.Security, "lately": tx.Now.Add(-lately), "stolen": models.Stolen,
+	}).Scan(&signs).Error
 	if err != nil {
 		return nil, fmt.Errorf("read what tells of the health of accounts: %w", err)
 	}
@@ -188,6 +203,9 @@ func (p *picture) device(id models.ID) *standing {
 	}
 	return nil
 }
+
+// there tells whether the device can be reached, as far as anybody knows.
+func (d *standing) there() bool { return d.reach == models.Online || d.reach == models.Stale }
 
 // best is the reachability of the device that can be reached best; empty if there is none.
 func (p *picture) best() (best models.Reachability) {

@@ -83,7 +83,7 @@ func printable(s string) string {
 // RegistrationRefused tells whether an Inform says that the line is not up because its registration was refused.
 func RegistrationRefused(in *models.Inform) bool {
 	line := lineOf(models.LineRegistration{}, in, 0)
-	return line.SipStatus >= 300 && line.Status != models.LineUp
+	return line.Refused()
 }
 
 // tellsLine tells whether an Inform says anything of the line.

@@ -91,7 +91,9 @@ func TestAuditRowsHoldNoValuesOfServices(t *testing.T) {
 		h.must(h.bss, provisionAccount, h.input("s-1", "+862162345678", map[string]any{"services": []any{
 			map[string]any{"code": "VIDEO", "enabled": true, "parameters": map[string]any{"MaxBitrate": "13812340001"}}}}))
 		var row models.AuditEntry
-		err := h.store.View(h.Context(), func(tx *store.Tx) error { return tx.DB.Where("action = ?", "provisionAccount").Take(&row).Error })
+		err := h.store.View(h.Context(), func(tx *store.Tx) error {
+			return tx.DB.Where("action = ? AND outcome = ?", "provisionAccount", models.AuditSuccess).Take(&row).Error
+		})
 		if err != nil {
 			h.Fatal(err)
 		}

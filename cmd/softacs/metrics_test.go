@@ -106,7 +106,7 @@ func TestAccessLineHasNoSecrets(t *testing.T) { // not parallel: it replaces the
 	p := startPlatform(t, labConfig(t, storetest.SQLite(t), nil))
 	p.app.north.Handler.ServeHTTP(httptest.NewRecorder(), accountRequest(p, "Bearer "+p.token))
 	p.app.north.Handler.ServeHTTP(httptest.NewRecorder(), accountRequest(p, "Bearer a-wrong-token"))
-	if err := p.app.stop(t.Context()); err != nil {
+	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
 	var seen []map[string]any

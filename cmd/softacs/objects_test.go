@@ -93,8 +93,10 @@ func TestObjectTasks(t *testing.T) {
 		beat()
 		p.wantTask(first, "FAILED")
 		client.SetFaults(sim.Faults{})
-		if got := p.wantTask(p.ask(client, "SCHEDULE_INFORM", delay), "FAILED"); fmt.Sprint(got.at("fault.code")) != "9000" || !strings.Contains(got.text("fault.message"), "ScheduleInform") {
-			t.Errorf("the second task %v", got)
+		again := object{"idempotencyKey": "again" + first, "device": object{"id": p.deviceOf(client).text("id")}, "kind": "SCHEDULE_INFORM", "arguments": delay["arguments"]}
+		refused := p.query(`mutation($i: CreateDeviceTaskInput!) { createDeviceTask(input: $i) { userErrors { code field message } } }`, object{"i": again})
+		if got := fmt.Sprint(refused.at("createDeviceTask.userErrors")); !strings.Contains(got, "UNSUPPORTED_BY_DEVICE field:[input kind]") || !strings.Contains(got, "ScheduleInform") {
+			t.Errorf("the second task: %s", got)
 		}
 		client.Set("deviceInfo.softwareVersion", "9.9.9")
 		beat()

@@ -58,7 +58,7 @@ func TestAPanicEndsItsSessionAlone(t *testing.T) { // not parallel: it reads the
 	if n := metric(t, p.scrape(), "softacs_cwmp_panics_total"); n != 1 {
 		t.Errorf("%v panics were counted", n)
 	}
-	if err := p.app.stop(t.Context()); err != nil {
+	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
 

@@ -31,6 +31,7 @@ import (
 type platform struct {
 	t      *testing.T
 	app    *app
+	stop   func() error // ends it; again: the same answer
 	north  string
 	south  string
 	portal string // URL of the token portal
@@ -105,23 +106,27 @@ func startPlatformAt(t *testing.T, c Config, clock models.Clock) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopped(t, a)
-	p := &platform{t: t, app: a, north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs",
+	p := &platform{t: t, app: a, stop: stopped(t, a), north: "http://" + a.northAddr.Addr().String(), south: "http://" + a.southAddr.Addr().String() + "/acs",
 		portal: "http://" + a.portalAddr.Addr().String() + server.PortalPath,
 		sms:    strings.TrimPrefix(c.SMS.Reveal(), "file:"), tap: newWiretap(t)}
 	p.token = p.accessToken("bss", "a-secret-for-the-tests")
 	return p
 }
 
-// stopped stops the platform with the test; every event that it emitted is then held against the schema of its type.
-func stopped(t *testing.T, a *app) {
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
+// stopped stops the platform when the returned function is called, at the latest with the test; every event that it emitted is then held
+// against the schema of its type.
+func stopped(t *testing.T, a *app) (stop func() error) {
+	ctx := context.WithoutCancel(t.Context())
+	stop = sync.OnceValue(func() error {
 		eventstest.Check(ctx, t, a.store, false)
-		if err := a.stop(ctx); err != nil {
+		return a.stop(ctx)
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
+	return stop
 }
 
 func (p *platform) accessToken(id, secret string) string {

@@ -129,7 +129,7 @@ func (p *planted) newAccount(n int, more object) (id, msisdn, mobile string) {
 	input := object{
 		"sipPassword":     p.secret(fmt.Sprint("SIP secret ", n), fmt.Sprintf("planted-sip-secret-%d", n)),
 		"initialPassword": p.secret(fmt.Sprint("first password ", n), fmt.Sprintf("Planted-Kite-%d!", n)),
-		"imsi":            p.secret(fmt.Sprint("IMSI ", n), fmt.Sprintf("46000123450987%d", n)),
+		"imsi":            p.secret(fmt.Sprint("IMSI ", n), fmt.Sprintf("4600012345098%02d", n)),
 		"displayName":     p.person(fmt.Sprint("name ", n), fmt.Sprintf("Zhang Planted %d", n)), "broadbandAccount": p.person(fmt.Sprint("line ", n), fmt.Sprintf("ad-planted-%d", n)),
 		"externalId": fmt.Sprint("planted", n), "idempotencyKey": fmt.Sprint("planted", n), "clientTypes": []string{"PC", "MOBILE"},
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"slices"
@@ -37,6 +38,8 @@ func sealedRow(t *testing.T, s *store.Store, noun any, n int) (row any, table st
 			f.Set(reflect.ValueOf(columns[field.DBName]))
 		case f.Kind() == reflect.String:
 			f.SetString(fmt.Sprint(n))
+		case field.FieldType == reflect.TypeFor[[]byte]():
+			f.SetBytes(binary.BigEndian.AppendUint64(nil, uint64(n)))
 		}
 	}
 	return v.Interface(), parsed.Table, columns, id

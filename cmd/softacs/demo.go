@@ -158,11 +158,17 @@ func (cmd demoCommand) play(ctx context.Context, b *bss, url, portal, smsFile st
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		switch n {
+		case 0:
 			if err := b.diagnose(ctx, ids[0]); err != nil {
 				return err
 			}
-			say("care", "asks the client of "+following(demoNumber, 0).Masked()+" to trace the route to its P-CSCF (runDiagnostic)")
+			say("care", "asks the client of "+demoNumber.Masked()+" to trace the route to its P-CSCF (runDiagnostic)")
+		case 1:
+			if err := b.upgrade(ctx, ids[0]); err != nil {
+				return err
+			}
+			say("care", "brings version "+newVersion+" and asks the client of "+demoNumber.Masked()+" to fetch it (createDeviceTask)")
 		}
 		if what != "" {
 			say("BSS", what+" account "+following(demoNumber, who).E164())
@@ -203,18 +209,26 @@ func (b *bss) provision(ctx context.Context, i int, p person) (id string, err er
 	return payload.Account.ID, err
 }
 
-// diagnose lets the device of an account trace the route to its P-CSCF.
-func (b *bss) diagnose(ctx context.Context, account string) error {
+// device is the device of an account; empty if it has none.
+func (b *bss) device(ctx context.Context, account string) (id string, err error) {
 	var found struct {
 		Bindings struct {
 			Nodes []struct{ Device struct{ ID string } }
 		}
 	}
-	err := b.do(ctx, `query($id: ID!) { account(ref: {id: $id}) { bindings(first: 1) { nodes { device { id } } } } }`, map[string]any{"id": account}, &found)
+	err = b.do(ctx, `query($id: ID!) { account(ref: {id: $id}) { bindings(first: 1) { nodes { device { id } } } } }`, map[string]any{"id": account}, &found)
 	if err != nil || len(found.Bindings.Nodes) == 0 {
+		return "", err
+	}
+	return found.Bindings.Nodes[0].Device.ID, nil
+}
+
+// diagnose lets the device of an account trace the route to its P-CSCF.
+func (b *bss) diagnose(ctx context.Context, account string) error {
+	device, err := b.device(ctx, account)
+	if err != nil || device == "" {
 		return err
 	}
-	device := found.Bindings.Nodes[0].Device.ID
 	return b.do(ctx, `mutation($input: RunDiagnosticInput!) { runDiagnostic(input: $input) { userErrors { message } } }`, map[string]any{
 		"input": map[string]any{"idempotencyKey": "trace-" + account, "device": map[string]any{"id": device}, "kind": "TRACEROUTE", "host": "pcscf1.ims.example.net"},
 	}, &struct{}{})

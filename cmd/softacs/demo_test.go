@@ -37,12 +37,13 @@ func TestDemo(t *testing.T) {
 		`BSS +orders screen 02 for account \+862160000007`, `screen 02 +is switched off and on`, `screen 02 +has its account`,
 		`BSS +suspends account \+862160000005`, `client 05 +is told that the account is suspended; line Disabled`,
 		`care +asks the client of .* to trace the route`, `client 01 +runs a test`, `client 01 +tells what it found`,
+		`care +brings version 2\.1\.0 and asks the client of`, `client 01 +fetches its new version`, `client 01 +starts as version 2\.1\.0`,
 		`BSS +resumes account \+862160000005`, `client 05 +is back in service; line Enabled`,
 		`BSS +turns VIDEO on for account \+862160000001`, `client 01 +heartbeat brings cfg-000000002: video.enable = 1`,
 	} {
 		waiting[part] = regexp.MustCompile(part)
 	}
-	bad := regexp.MustCompile(`refused|not answered|not known|heartbeat: |auth\.|ui\.`)
+	bad := regexp.MustCompile(`refused|not answered|not known|heartbeat: |cannot|auth\.|ui\.`)
 	var story []string
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {

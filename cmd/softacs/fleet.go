@@ -111,6 +111,13 @@ func (p person) live(ctx context.Context) {
 			o, err := client.Inform(ctx, models.EventDiagnostics)
 			p.tell(ctx, o, err, "tells what it found (8 DIAGNOSTICS COMPLETE)")
 		}
+		if fault, n := client.Download(ctx); fault != 0 {
+			p.say(p.name, fmt.Sprintf("cannot fetch its new version: fault %d", fault))
+		} else if n > 0 {
+			p.say(p.name, "fetches its new version and installs it (Download)")
+			o, err := client.Boot(ctx)
+			p.tell(ctx, o, err, "starts as version "+client.Get("deviceInfo.softwareVersion")+" (7 TRANSFER COMPLETE, 1 BOOT)")
+		}
 		if beat == settled {
 			p.follow(ctx, client)
 		}
@@ -239,7 +246,7 @@ func (p person) watch(e sim.Exchange) error {
 		switch name := p.profile.Name(v.Name); {
 		case strings.HasPrefix(name, "auth."):
 			return nil // a proof is going on
-		case strings.HasPrefix(name, "ui.") || strings.HasPrefix(name, "diag.") || p.profile.IsSecret(v.Name):
+		case strings.HasPrefix(name, "ui.") || strings.HasPrefix(name, "diag.") || strings.HasPrefix(name, "softClient.upgrade.") || p.profile.IsSecret(v.Name):
 		default:
 			p.say(p.name, fmt.Sprintf("heartbeat brings %s: %s = %s", set.ParameterKey, name, v.Value))
 		}

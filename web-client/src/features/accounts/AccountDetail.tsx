@@ -14,6 +14,7 @@ import { actorName, formatJSON } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
 import { AccountActions } from "./AccountActions";
+import { Calls } from "./Calls";
 import { Health } from "./Health";
 import { Timeline } from "./Timeline";
 
@@ -40,6 +41,7 @@ export default function AccountDetail({ id }: { readonly id: string }) {
           <Health account={account} onRefused={again} changes={changes} />
           <div className="columns"><Identity account={account} /><Standing account={account} /></div>
           {account.bindings && <Bindings list={account.bindings.nodes} />}
+          {may("STATS_READ") && <Calls id={id} />}
           <Messages list={account.smsMessages.nodes} />
           {may("EVENT_READ") && <Timeline id={id} changes={changes} />}
           {may("EVENT_READ") && <History title={words.accounts.events} filter={{ accountIds: [id] }} without="account" onEvent={again} />}

@@ -7,9 +7,10 @@ import { Result } from "../../components/Result";
 import { State } from "../../components/State";
 import { Time } from "../../components/Time";
 import { AccountHealthDocument } from "../../lib/documents";
-import type { AccountHealthQuery, AccountPartsFragment } from "../../lib/documents";
+import type { AccountHealthQuery, AccountPartsFragment, Permission } from "../../lib/documents";
 import { useLanguage, useWords } from "../../lib/i18n";
 import { useMay } from "../../lib/rights";
+import { Redeliver } from "../devices/Configuration";
 import { AccountAction } from "./AccountAction";
 import { AccountModify } from "./AccountModify";
 import { actionsFor, suggested } from "./actions";
@@ -49,7 +50,7 @@ export function Health({ account, onRefused, changes }: Props) {
               <li key={`${cause.code} ${cause.device?.id ?? ""}`} data-cause={cause.code}>
                 <State of="healthLevel" value={cause.level} />
                 <span className="say">{cause.message} {cause.since && <span className="quiet">· <Time at={cause.since} /></span>}</span>
-                <Space size="small" wrap><Helps cause={cause} possible={possible} onAsked={setAsked} /></Space>
+                <Space size="small" wrap><Helps cause={cause} possible={possible} onAsked={setAsked} onDone={again} /></Space>
               </li>
             ))}
           </ul>
@@ -61,14 +62,25 @@ export function Health({ account, onRefused, changes }: Props) {
   );
 }
 
-/** What can be done about a cause here: the suggested actions that are possible, and the page of its device. */
-function Helps({ cause, possible, onAsked }: { readonly cause: Cause; readonly possible: readonly Action[]; readonly onAsked: (action: Action) => void }) {
+interface HelpsProps {
+  readonly cause: Cause;
+  readonly possible: readonly Action[];
+  readonly onAsked: (action: Action) => void;
+  readonly onDone: () => void;
+}
+
+/** What can be done about a cause here: the suggested actions that are possible, and the page of its device, where its diagnostics are run. */
+function Helps({ cause, possible, onAsked, onDone }: HelpsProps) {
   const words = useWords();
+  const may = useMay();
+  const helps = (mutation: string, permission: Permission) => may(permission) && cause.suggestedActions.includes(mutation);
   return (
     <>
       {suggested(cause.suggestedActions, possible).map((action) => (
         <Button key={action} size="small" onClick={() => onAsked(action)}>{action === "modify" ? words.accounts.modify : words.accountAction[action].name}</Button>
       ))}
+      {cause.device && helps("redeliverConfiguration", "ACCOUNT_CARE") && <Redeliver device={cause.device.id} onDone={onDone} />}
+      {cause.device && helps("runDiagnostic", "DIAG_RUN") && <Link href={`/devices/${cause.device.id}?show=diagnostics`}>{words.diagnostics.run}</Link>}
       {cause.device && <Link className="mono" href={`/devices/${cause.device.id}`}>{cause.device.serialNumber}</Link>}
     </>
   );

@@ -33,7 +33,8 @@ export function Configuration({ device, onDone }: { readonly device: Device; rea
   );
 }
 
-function Redeliver({ device, onDone }: { readonly device: string; readonly onDone: () => void }) {
+/** Has the configuration of a device delivered again, once a person has confirmed it. */
+export function Redeliver({ device, onDone }: { readonly device: string; readonly onDone: () => void }) {
   const words = useWords();
   const t = words.devices;
   const { message } = App.useApp();

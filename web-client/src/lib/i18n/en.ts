@@ -357,6 +357,10 @@ export const en: Dictionary = {
     shown: (n) => `The latest ${n} are shown`,
   },
   health: { title: "Health", well: "Nothing is wrong" },
+  calls: {
+    title: (days: number) => `Calls (the last ${days} days, as reported by clients)`, none: "No call statistics", day: "Day", attempts: "Calls", answered: "Answered",
+    failed: "Failed", dropped: "Dropped", talk: "Talk time", minutes: (n: string) => `${n} min`, loss: "Packet loss", reporting: "Devices reporting",
+  },
   healthLevel: { GOOD: "Good", DEGRADED: "Degraded", BROKEN: "Broken", UNKNOWN: "Unknown" },
   timeline: { title: "Timeline", kind: "Kind", kinds: "Kinds", empty: "Nothing has happened yet" },
   timelineKind: {

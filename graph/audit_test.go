@@ -66,6 +66,11 @@ func TestTheAuditLogIsRead(t *testing.T) {
 		mine.want("auditEntries.nodes.0.subjectId", account)
 		mine.want("auditEntries.nodes.0.actor.clientId", "bss")
 		bss := h.must(h.bss, `{ viewer { actor { ... on ApiClient { id } } } }`, nil).at("viewer.actor.id")
+		for _, name := range []string{"subjectId", "actorId"} { // what is no id of ours names nothing, and does not open the whole log
+			if got := actions(ask(map[string]any{name: "eA"})); got != "" {
+				h.Errorf("by an unknown %s: %s", name, got)
+			}
+		}
 		for filter, want := range map[string]string{
 			"outcome": "signIn", "action": "suspendAccount provisionAccount provisionAccount", "actor": "suspendAccount", "span": "signIn suspendAccount",
 		} {

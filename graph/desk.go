@@ -109,9 +109,14 @@ func auditFilter(f *model.AuditFilter) events.AuditFilter {
 		return events.AuditFilter{}
 	}
 	at := given(f.At)
-	return events.AuditFilter{
-		Actor: given(f.ActorID).ID, Subject: given(f.SubjectID).ID, Actions: f.Actions.Value(), Outcomes: f.Outcomes.Value(), From: at.From, To: at.To,
+	filter := events.AuditFilter{Actions: f.Actions.Value(), Outcomes: f.Outcomes.Value(), From: at.From, To: at.To}
+	if s := f.ActorID.Value(); s != nil {
+		filter.Actor = &s.ID
 	}
+	if s := f.SubjectID.Value(); s != nil {
+		filter.Subject = &s.ID
+	}
+	return filter
 }
 
 func auditConnection(ctx context.Context, items []models.AuditEntry, cursors []string, next, previous bool) *model.AuditEntryConnection {

@@ -11,7 +11,8 @@ import (
 
 // AuditFilter narrows the audit log; what is empty does not.
 type AuditFilter struct {
-	Actor, Subject models.ID
+	// Actor and Subject are nil for any; the zero ID is nobody's.
+	Actor, Subject *models.ID
 	Actions        []string
 	Outcomes       []models.AuditOutcome
 	// From is inclusive, To is not; zero: open.
@@ -36,11 +37,11 @@ func (f AuditFilter) branches() []branch {
 			rest, args = append(rest, column+" IN ?"), append(args, values)
 		}
 	}
-	if !f.Subject.IsZero() {
-		take("subject_id", []any{f.Subject})
+	if f.Subject != nil {
+		take("subject_id", []any{f.Subject[:]})
 	}
-	if !f.Actor.IsZero() {
-		take("actor_id", []any{f.Actor})
+	if f.Actor != nil {
+		take("actor_id", []any{f.Actor[:]})
 	}
 	actions := make([]any, len(f.Actions))
 	for i, a := range f.Actions {

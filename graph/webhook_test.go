@@ -75,6 +75,8 @@ func TestSaveWebhook(t *testing.T) {
 		made.want("saveWebhook.webhook.state", "ACTIVE")
 		made.want("saveWebhook.webhook.lagSeconds", 0)
 		made.want("saveWebhook.webhook.createdBy.clientId", "bss")
+		repeat := h.must(h.bss, saveWebhook, input(map[string]any{"filter": map[string]any{"deviceIds": []any{device}, "subjectIds": []any{device}, "regions": []any{"east"}}}))
+		repeat.want("saveWebhook.webhook.version", 1)   // its answer was lost
 		again := h.must(h.bss, saveWebhook, input(nil)) // the filter is as it was
 		again.want("saveWebhook.webhook.id", id)
 		again.want("saveWebhook.webhook.version", 1)

@@ -197,12 +197,15 @@ func (h *holder) write(tx *store.Tx, columns map[string]any) (held bool, err err
 	if done.Error != nil {
 		return false, fmt.Errorf("write to a webhook: %w", done.Error)
 	}
+	if done.RowsAffected == 0 {
+		return false, nil
+	}
 	tx.AfterCommit(func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.until = max(h.until, until)
 	})
-	return done.RowsAffected == 1, nil
+	return true, nil
 }
 
 // release gives the lease back, so that the next one need not wait for its end.

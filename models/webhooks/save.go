@@ -284,6 +284,8 @@ func (r *Room) check(in *SaveInput) error {
 		return nil
 	}
 	f := in.Filter
+	f.Subjects, f.ClientTypes, f.Accounts, f.Devices, f.Regions = // as they are read from a row
+		some(f.Subjects), some(f.ClientTypes), some(f.Accounts), some(f.Devices), some(f.Regions)
 	for name, ids := range map[string][]models.ID{"accountIds": f.Accounts, "deviceIds": f.Devices, "subjectIds": subjectIDs(f.Subjects)} {
 		if i := slices.Index(ids, models.ID{}); i >= 0 {
 			return models.E(models.NotFound, "there is no such row", "input", "filter", name, strconv.Itoa(i))
@@ -304,6 +306,14 @@ func (r *Room) check(in *SaveInput) error {
 		}
 	}
 	return nil
+}
+
+// some is a list, nil if it is empty.
+func some[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 func tooLong(list string) error {

@@ -32,6 +32,8 @@ const (
 	maxName = 128
 	maxNote = 255
 	maxRate = 6_000 // starts a minute
+	// maxGiven bounds the filter that is kept, in bytes of JSON.
+	maxGiven = 32 << 10
 )
 
 // Room is all config tasks.
@@ -140,6 +142,9 @@ func (in CreateInput) check() error {
 		return models.E(models.Invalid, "a name holds no control characters", "input", "name")
 	case in.PerMinute < 1 || in.PerMinute > maxRate:
 		return models.E(models.Invalid, fmt.Sprintf("1 to %d starts a minute are allowed", maxRate), "input", "maxStartsPerMinute")
+	}
+	if given, err := json.Marshal(in.Given); err != nil || len(given) > maxGiven {
+		return models.E(models.TooLong, fmt.Sprintf("a filter has at most %d bytes", maxGiven), "input", "filter")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package configtasks_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,11 @@ func TestTheRateHolds(t *testing.T) {
 			Values: []models.Value{{Name: "Device.X_EXAMPLE.A", Value: "1", Type: "xsd:string"}}})
 		if err != nil || task.Matched != 40 {
 			t.Fatalf("%+v, %v", task, err)
+		}
+		long := configtasks.CreateInput{IdempotencyKey: "2", Name: "long", PerMinute: 60, Given: map[string]any{"text": strings.Repeat("x", 70_000)},
+			Values: []models.Value{{Name: "Device.X_EXAMPLE.A", Value: "1", Type: "xsd:string"}}}
+		if _, _, err := replicas[0].Create(ctx, long); models.CodeOf(err) != models.TooLong { // no TEXT of MySQL holds it
+			t.Errorf("a long filter: %v", err)
 		}
 		begun := func() (n int64) {
 			progress, err := replicas[0].Progress(ctx, []models.ID{task.ID})

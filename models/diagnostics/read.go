@@ -104,20 +104,7 @@ func devicesOf(tx *store.Tx, list []models.Diagnostic) (map[models.ID]*models.De
 	return byID, err
 }
 
-// Clean forgets the diagnostics that ended more than 90 days ago, at most 200 a statement.
+// Clean forgets the diagnostics that ended more than 90 days ago.
 func (r *Room) Clean(ctx context.Context) error {
-	for n := chunk; n == chunk; {
-		err := r.store.InTx(ctx, func(tx *store.Tx) error {
-			old, err := gorm.G[models.Diagnostic](tx.DB).Select("id").Where("completed_at > 0 AND completed_at < ?", tx.Now.Add(-kept)).
-				Order("completed_at").Limit(chunk).Find(ctx)
-			if n = len(old); err != nil || n == 0 {
-				return err
-			}
-			return tx.DB.Delete(&old).Error
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.store.DeleteOld(ctx, &models.Diagnostic{}, "completed_at > 0 AND completed_at < ?", kept)
 }

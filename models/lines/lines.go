@@ -272,10 +272,7 @@ func around(addr netip.Addr) (networks []string) {
 // Known is about how many lines there are, those that ended a short while ago included.
 func (r *Room) Known() int64 { return r.rows.Load() }
 
-const (
-	cleanEvery = 10 * time.Minute
-	cleanRows  = 1000
-)
+const cleanEvery = 10 * time.Minute
 
 // Watch counts the lines and forgets those that were not heard of for a long time, now and every ten minutes, until ctx ends.
 func (r *Room) Watch(ctx context.Context, clock models.Clock) {
@@ -289,13 +286,13 @@ func (r *Room) Watch(ctx context.Context, clock models.Clock) {
 	}
 }
 
-// Clean deletes the lines and the resets that are too old to count, at most 1,000 rows a statement, and counts what is left.
+// Clean deletes the lines and the resets that are too old to count, and counts what is left.
 func (r *Room) Clean(ctx context.Context) error {
-	if err := clean[models.AccessLine](ctx, r, "heard_at"); err != nil {
-		return err
+	if err := r.store.DeleteOld(ctx, &models.AccessLine{}, "heard_at <= ?", r.config.MaxAge); err != nil {
+		return fmt.Errorf("clean up old lines: %w", err)
 	}
-	if err := clean[models.AccessServer](ctx, r, "reset_at"); err != nil {
-		return err
+	if err := r.store.DeleteOld(ctx, &models.AccessServer{}, "reset_at <= ?", r.config.MaxAge); err != nil {
+		return fmt.Errorf("clean up old resets: %w", err)
 	}
 	r.counting.Lock()
 	defer r.counting.Unlock()
@@ -306,21 +303,4 @@ func (r *Room) Clean(ctx context.Context) error {
 		}
 		return err
 	})
-}
-
-func clean[T any](ctx context.Context, r *Room, column string) error {
-	for n := cleanRows; n == cleanRows; {
-		err := r.store.InTx(ctx, func(tx *store.Tx) error {
-			var old []T
-			err := tx.Locked().Where(column+" <= ?", tx.Now.Add(-r.config.MaxAge)).Order(column).Limit(cleanRows).Find(&old).Error
-			if n = len(old); err != nil || n == 0 {
-				return err
-			}
-			return tx.DB.Delete(&old).Error
-		})
-		if err != nil {
-			return fmt.Errorf("clean up old lines: %w", err)
-		}
-	}
-	return nil
 }

@@ -27,7 +27,7 @@ const (
 	maxMessages = 100
 	// kept is how long a recorded session can be read.
 	kept = 7 * 24 * time.Hour
-	// cleanRows is how many traces, or sessions, are deleted at a time; with at most 100 messages in a session that is 1,000 rows.
+	// cleanRows is how many sessions are deleted at a time; with at most 100 messages in a session that is 1,000 rows.
 	cleanRows = 10
 )
 
@@ -179,17 +179,8 @@ func (r *Room) Clean(ctx context.Context) error {
 			return fmt.Errorf("clean up recorded sessions: %w", err)
 		}
 	}
-	for n := cleanRows; n == cleanRows; {
-		err := r.store.InTx(ctx, func(tx *store.Tx) error {
-			old, err := gorm.G[models.Trace](tx.DB).Select("id").Where("started_at <= ?", tx.Now.Add(-kept)).Order("started_at").Limit(cleanRows).Find(ctx)
-			if n = len(old); err != nil || n == 0 {
-				return err
-			}
-			return tx.DB.Delete(&old).Error
-		})
-		if err != nil {
-			return fmt.Errorf("clean up traces: %w", err)
-		}
+	if err := r.store.DeleteOld(ctx, &models.Trace{}, "started_at <= ?", kept); err != nil {
+		return fmt.Errorf("clean up traces: %w", err)
 	}
 	return nil
 }

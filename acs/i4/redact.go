@@ -2,10 +2,12 @@ package i4
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/softacs/softacs/acs/cwmp"
+	"github.com/softacs/softacs/models"
 )
 
 const (
@@ -42,6 +44,34 @@ func (r *Redactor) Message(body []byte, contentType string) (text string, ok boo
 		}
 	}
 	return string(out), len(r.learnt) <= maxLearnt
+}
+
+// Sent learns the secrets of a request: its device may quote them when it complains.
+func (r *Redactor) Sent(request *models.Request) {
+	for _, v := range request.Values {
+		if v.Secret || r.profile.IsSecret(v.Name) {
+			r.learn(v.Value)
+		}
+	}
+}
+
+// query is that of a URL within a text; it signs the URL (i4.md C.5).
+var query = regexp.MustCompile(`(?i)(https?://[^\s?"'<>]*\?)[^\s"'<>]+`)
+
+// Fault hides in a device's complaint what it was sent as a secret, and the queries of URLs. It takes nil for none.
+func (r *Redactor) Fault(f *models.Fault) {
+	if f == nil {
+		return
+	}
+	hide := func(text string) string { return r.Text(query.ReplaceAllString(text, "${1}"+Redacted)) }
+	f.Message = hide(f.Message)
+	for i := range f.Parameters {
+		p := &f.Parameters[i]
+		if _, known := r.profile.Parameter(p.Path); !known { // it may be any text
+			p.Path, p.Name = hide(p.Path), hide(p.Name)
+		}
+		p.Message = hide(p.Message)
+	}
 }
 
 func (r *Redactor) learn(value string) {

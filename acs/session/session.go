@@ -69,6 +69,7 @@ type Session struct {
 	requests int // of ours, for their IDs
 	method   models.Method
 	moved    []models.Moved // objects of the current Request
+	redactor *i4.Redactor   // knows the secrets that were sent
 	parts    []cwmp.Message // of the current Request, the first is with the client
 	status   int            // highest Status of the parts answered so far
 	pending  *cwmp.Envelope
@@ -91,7 +92,7 @@ func New(p *i4.Profile, c Config, visit Visit, inform *cwmp.Envelope, in *models
 		c.RoundTrips = 64
 	}
 	s := &Session{profile: p, config: c, visit: visit, trust: trust, key: in.ParameterKey, inform: inform, idle: c.Timeout,
-		opened: c.Clock.Now(), id: rand.Text()[:12], trips: 1, taken: map[string]bool{}}
+		opened: c.Clock.Now(), id: rand.Text()[:12], trips: 1, taken: map[string]bool{}, redactor: p.Redactor()}
 	s.seen = s.opened
 	s.version, s.use, _ = negotiate(inform)
 	if n := inform.SessionTimeout; n > 0 {
@@ -173,14 +174,14 @@ func (s *Session) handle(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope,
 		return s.answer(e, &cwmp.GetRPCMethodsResponse{Methods: methods}), nil
 	case *cwmp.TransferComplete:
 		if s.trust >= models.L1 {
-			if err := s.visit.Transfer(ctx, i4.Transfer(m)); err != nil {
+			if err := s.transferred(ctx, i4.Transfer(m)); err != nil {
 				return nil, fmt.Errorf("take transfer: %w", err)
 			}
 		}
 		return s.answer(e, &cwmp.TransferCompleteResponse{}), nil
 	case *cwmp.AutonomousTransferComplete:
 		if s.trust >= models.L1 {
-			if err := s.visit.Transfer(ctx, i4.Autonomous(m)); err != nil {
+			if err := s.transferred(ctx, i4.Autonomous(m)); err != nil {
 				return nil, fmt.Errorf("take autonomous transfer: %w", err)
 			}
 		}
@@ -206,6 +207,11 @@ func (s *Session) handle(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope,
 	return fault(s.version, e.ID, methodNotSupported, "Method not supported"), nil
 }
 
+func (s *Session) transferred(ctx context.Context, t models.Transfer) error {
+	s.redactor.Fault(t.Fault)
+	return s.visit.Transfer(ctx, t)
+}
+
 func (s *Session) answer(request *cwmp.Envelope, m cwmp.Message) *cwmp.Envelope {
 	return &cwmp.Envelope{Version: s.version, ID: request.ID, Body: m}
 }
@@ -220,6 +226,7 @@ func (s *Session) take(ctx context.Context, e *cwmp.Envelope) (*cwmp.Envelope, e
 	if err != nil {
 		return nil, err
 	}
+	s.redactor.Fault(reply.Fault)
 	s.taken[s.pending.ID] = true
 	if spv, ok := s.parts[0].(*cwmp.SetParameterValues); ok && reply.Fault == nil {
 		s.key = spv.ParameterKey // TR-069 A.3.2.1: it became the device's
@@ -251,6 +258,7 @@ func (s *Session) ask(ctx context.Context) (*cwmp.Envelope, error) {
 		}
 		parts, err := s.profile.Requests(r, s.key, s.config.Clock.Now().Std())
 		if err == nil {
+			s.redactor.Sent(r)
 			s.method, s.moved, s.parts, s.status = r.Method, r.Moved, parts, 0
 			return s.send(), nil
 		}

@@ -35,8 +35,8 @@ type ruling struct {
 // known tells whether HTTP credentials are stored for the device (resolutions 6).
 func known(d *models.Device) bool { return d != nil && len(d.HTTPCredentials) > 0 }
 
-// decide is the decision table of i4.md A.2-3 for an Inform without client certificate, with resolutions 6, 7, 11 and 17. It reads the device's row, once, unless the Authorization
-// header is worthless by itself. An error is the database's.
+// decide is the decision table of i4.md A.2-3 for an Inform without client certificate, with resolutions 6, 7, 11 and 17. It reads the device's
+// row, once, unless the Authorization header is worthless by itself. An error is the database's.
 func (s *Server) decide(ctx context.Context, a attempt, in *models.Inform) (ruling, error) {
 	switch a.state {
 	case wrong:

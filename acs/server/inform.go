@@ -68,7 +68,7 @@ func (x *exchange) judge(c *repeated) {
 		}
 	})
 	e := &entry{id: newCookie(), requestID: models.NewID(), in: in, device: r.device, trust: r.trust, opened: x.clock.Now(), posts: 1,
-		gate: make(chan struct{}, 1), conn: x.conn, index: -1, recording: x.record(r.device, x.clock.Now())}
+		gate: make(chan struct{}, 1), conn: x.conn, index: -1, recording: x.record(c.profile, r.device, x.clock.Now())}
 	visit, ok := x.arrive(e, r)
 	if !ok {
 		return

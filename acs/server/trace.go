@@ -32,12 +32,12 @@ type recording struct {
 	unsafe bool
 }
 
-// record begins the recording of a session if its device is traced.
-func (s *Server) record(d *models.Device, now models.Time) *recording {
+// record begins the recording of a session if its device is traced. p is the profile of the device.
+func (s *Server) record(p *i4.Profile, d *models.Device, now models.Time) *recording {
 	if d == nil || d.TraceUntil <= now || s.config.Traces == nil {
 		return nil
 	}
-	return &recording{redactor: s.profile.Redactor()}
+	return &recording{redactor: p.Redactor()}
 }
 
 // add records a message, without what its names tell must not be kept. What cannot be made safe, or is too long, is only mentioned.
@@ -90,6 +90,7 @@ func (s *Server) keep(e *entry, outcome Outcome) {
 	}
 	ctx, cancel := context.WithTimeout(e.as(context.Background()), postTime)
 	defer cancel()
+	defer s.survive(ctx, nil)
 	if err := s.config.Traces.Keep(ctx, kept); err != nil {
 		slog.ErrorContext(ctx, "record a session", "requestId", e.requestID, "device", e.in.Key, "error", err)
 	}

@@ -44,10 +44,9 @@ func (r *request) familyOf(kind models.Kind) *family {
 // nodeNeeds is @need of the types that a Node may be, for values whose type the document does not name. A test holds it against the schema.
 var nodeNeeds = map[models.Kind]models.Permission{
 	models.KindAccount: models.AccountRead, models.KindSms: models.AccountRead,
-	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead, models.KindDiagnostic: models.DiagRun, models.KindConfigTask: models.DeviceRead,
+	models.KindDevice: models.DeviceRead, models.KindBinding: models.DeviceRead, models.KindTask: models.DeviceRead, models.KindConfigTask: models.DeviceRead,
+	models.KindDiagnostic: models.DiagRun, models.KindAuditEntry: models.AuditRead, models.KindWebhook: models.WebhookAdmin,
 	models.KindPackage: models.UpgradeRead, models.KindOperator: models.OperatorAdmin, models.KindAPIClient: models.OperatorAdmin, models.KindRole: models.OperatorAdmin,
-	models.KindAuditEntry: models.AuditRead,
-	models.KindWebhook:    models.WebhookAdmin,
 }
 
 // node loads what s names: nil if there is nothing of the kind in scope, FORBIDDEN for a kind that the actor may not read (resolutions 78).

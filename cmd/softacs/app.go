@@ -213,8 +213,11 @@ func (a *app) build(ctx context.Context, profile *i4.Profile) (*graph.Door, erro
 	}
 	a.acs = server.New(serverConfig, profile, a.devices, arrivals{a.clients}, a.clock)
 	return graph.New(graph.Config{
-		Accounts: accountRoom, Bindings: bindings.New(s, configurationRoom), Configuration: configurationRoom, Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom,
-		Desk: desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}), Passwords: a.passwords, Packages: a.packages, Sms: a.sms, Statistics: a.statistics, Tasks: a.tasks, Webhooks: a.webhooks, Traces: a.traces, ConfigTasks: a.configTasks, Events: a.log, Clock: a.clock, TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
+		Accounts: accountRoom, Bindings: bindings.New(s, configurationRoom), Configuration: configurationRoom, ConfigTasks: a.configTasks,
+		Desk:    desk.New(s, a.clock, a.devices, a.log, desk.Config{Plan: clientConfig.Plan, MinVersion: clientConfig.MinVersion}),
+		Devices: a.devices, Diagnostics: a.diagnostics, Operators: operatorRoom, Packages: a.packages, Passwords: a.passwords, Sms: a.sms,
+		Statistics: a.statistics, Tasks: a.tasks, Traces: a.traces, Webhooks: a.webhooks, Events: a.log, Clock: a.clock,
+		TokenSeeds: s.DeriveAll("jwt"), IsPersonal: profile.IsPersonal, Lab: c.Lab,
 		Observe: func(ctx context.Context, o graph.Operation) {
 			a.metrics.operation(o)
 			note(ctx, o)
@@ -247,7 +250,9 @@ func bootstrap(ctx context.Context, r *operators.Room, c Config) error {
 func (a *app) runLoops(ctx context.Context) {
 	ctx = models.WithActor(context.WithoutCancel(ctx), models.System("softacs"))
 	jobs, endJobs := context.WithCancel(ctx)
-	for _, loop := range []func(context.Context){a.sms.Run, a.tasks.Run, a.diagnostics.Run, a.configTasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean} {
+	for _, loop := range []func(context.Context){
+		a.sms.Run, a.tasks.Run, a.diagnostics.Run, a.configTasks.Run, a.devices.Watch, a.statistics.Watch, a.passwords.Run, a.webhooks.Run, a.clean,
+	} {
 		a.background.Go(func() { loop(jobs) })
 	}
 	a.background.Go(func() { a.lines.Watch(jobs, a.clock) })

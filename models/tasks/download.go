@@ -82,8 +82,7 @@ func (r *Room) Offer(ctx context.Context, d *models.Device, p *models.Package, m
 			return err
 		}
 		queued = true
-		err = r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
-		return err
+		return r.insert(tx, held, models.NewID(), models.DownloadTask, models.TaskRequest{PackageID: p.ID, Mode: mode}, transferTime)
 	})
 	if err != nil {
 		return false, fmt.Errorf("offer package %s to device %s: %w", p.ID, d.ID, err)

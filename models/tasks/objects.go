@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/devices"
@@ -29,7 +30,7 @@ func (r *Room) answer(tx *store.Tx, d *models.Device, t *models.Task, reply mode
 		shown := make([]models.ParameterAttribute, 0, len(list))
 		told := map[string]int{}
 		for _, a := range list {
-			if len(a.Path) > maxLine || a.Notification > 2 {
+			if len(a.Path) > maxLine || a.Notification > 2 || strings.HasSuffix(a.Path, ".") { // an object has no attributes (TR-069 A.3.2.5)
 				continue
 			}
 			a.Access = slices.DeleteFunc(slices.Clone(a.Access[:min(len(a.Access), maxPaths)]), func(s string) bool { return len(s) > maxLine })

@@ -328,3 +328,27 @@ func TestSessionsRace(t *testing.T) {
 		}
 	})
 }
+
+// A device answered GetParameterAttributes with the path of an object, and everything below it was taken to have that notification.
+func TestObjectsHaveNoAttributes(t *testing.T) {
+	each(t, func(b *bench) {
+		b.create(models.GetValues)
+		task, _, epoch := b.send()
+		b.answer(task, epoch, models.Reply{Raw: []models.Value{{Name: "Device.A", Value: "1"}, {Name: "Device.B", Value: "1"}}})
+		in := b.input(models.GetValues)
+		in.Kind = models.GetAttributes
+		id, _, err := b.room.Create(storetest.As(b.T), in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		task, _, epoch = b.send()
+		b.answer(task, epoch, models.Reply{Attributes: []models.ParameterAttribute{{Path: "Device.", Notification: 2}, {Path: "Device.B", Notification: 1}}})
+		if text, _ := json.Marshal(b.is(id, models.TaskSucceeded).Result); strings.Contains(string(text), `"Device."`) {
+			b.Errorf("result %s", text)
+		}
+		page, err := b.devices.Parameters(storetest.As(b.T), b.device.ID, "", store.Page{First: 10})
+		if err != nil || len(page.Items) != 2 || page.Items[0].Notification != nil || page.Items[1].Notification == nil || *page.Items[1].Notification != 1 {
+			b.Errorf("%+v, %v", page.Items, err)
+		}
+	})
+}

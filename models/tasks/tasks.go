@@ -1,9 +1,9 @@
 // Package tasks keeps the work that waits for a device's session: what an operator asked of one device, whether it was sent, and what came of
 // it.
 //
-// It owns the tables tasks, device_downloads, transfer_reports and unsupported_methods and the moves of models.TaskTransitions. It refuses to know how a request is written on the wire and when a device
-// speaks: whoever holds the session asks Next, sends, and tells Answered, Rebooted or Lost. Writes of a session name its epoch, so an
-// overtaken session changes nothing (design decision 3).
+// It owns the tables tasks, device_downloads, transfer_reports and unsupported_methods and the moves of models.TaskTransitions. It refuses to
+// know how a request is written on the wire and when a device speaks: whoever holds the session asks Next, sends, and tells Answered, Rebooted
+// or Lost. Writes of a session name its epoch, so an overtaken session changes nothing (design decision 3).
 package tasks
 
 import (
@@ -84,8 +84,8 @@ type CreateInput struct {
 type created struct{ Task models.ID }
 
 // Create queues a task for a device in which the actor holds DEVICE_WRITE; another device is NOT_FOUND. The arguments are checked to the last
-// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED), one whose software
-// answered 9000 to the method none of that kind (UNSUPPORTED_BY_DEVICE). replayed tells that the idempotency key was used before.
+// value; a device with 100 open tasks takes no more (QUOTA_EXCEEDED), one whose software answered 9000 to the method none of that kind
+// (UNSUPPORTED_BY_DEVICE). replayed tells that the idempotency key was used before.
 func (r *Room) Create(ctx context.Context, in CreateInput) (id models.ID, replayed bool, err error) {
 	if err := models.Need(ctx, models.DeviceWrite); err != nil {
 		return id, false, err

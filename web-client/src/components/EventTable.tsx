@@ -1,7 +1,7 @@
 import { Table, Tag } from "antd";
 import { Link } from "wouter";
 import type { EventPartsFragment } from "../lib/documents";
-import { formatJSON } from "../lib/format";
+import { actorName, formatJSON } from "../lib/format";
 import { say, useWords } from "../lib/i18n";
 import type { Dictionary } from "../lib/i18n";
 import { Nothing } from "./Result";
@@ -23,11 +23,8 @@ function details(event: EventPartsFragment) {
 
 function actor(event: EventPartsFragment, words: Dictionary) {
   const by = event.causedBy;
-  if (!by) return null;
-  if ("username" in by) return by.username;
-  if ("clientId" in by) return by.clientId;
-  if ("component" in by) return `${words.events.system} · ${by.component}`;
-  return "deviceId" in by ? <Link href={`/devices/${by.deviceId}`}>{words.events.client}</Link> : null;
+  const name = actorName(by, words);
+  return by && "deviceId" in by ? <Link href={`/devices/${by.deviceId}`}>{name}</Link> : name;
 }
 
 /** Events as rows, each of which opens to its whole payload. */

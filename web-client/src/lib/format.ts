@@ -24,12 +24,12 @@ export function formatJSON(value: unknown): string {
 
 type Actor = { readonly username: string } | { readonly clientId: string } | { readonly component: string } | Record<never, never>;
 
-/** Who did something; a device has no name. */
-export function actorName(by: Actor | null): string | null {
+/** Who did something; null for nobody. A device has no name, it is called a client. */
+export function actorName(by: Actor | null, words: { readonly events: { readonly system: string; readonly client: string } }): string | null {
   if (by === null) return null;
   if ("username" in by) return by.username;
   if ("clientId" in by) return by.clientId;
-  return "component" in by ? by.component : null;
+  return "component" in by ? `${words.events.system} · ${by.component}` : words.events.client;
 }
 
 /** A rate in bits a second, with the unit that suits it. */

@@ -106,7 +106,7 @@ function Suspensions({ list }: { readonly list: Account["suspensions"] }) {
   const words = useWords();
   return list.map((s) => (
     <div key={s.reason}>
-      {words.suspendReason[s.reason]} <span className="quiet">· <Time at={s.since} /> {s.by && `· ${actorName(s.by)}`}</span>
+      {words.suspendReason[s.reason]} <span className="quiet">· <Time at={s.since} /> {s.by && `· ${actorName(s.by, words)}`}</span>
       {s.note && <div className="quiet">{s.note}</div>}
     </div>
   ));

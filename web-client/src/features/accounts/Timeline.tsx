@@ -65,7 +65,7 @@ export function Timeline({ id, changes }: { readonly id: string; readonly change
                 ) },
                 { title: words.events.details, key: "detail", render: (_, line) => <div className="mono quiet clip" title={line.detail ?? ""}>{line.detail}</div> },
                 { title: words.events.device, key: "device", render: (_, line) => line.device && <Link className="mono" href={`/devices/${line.device.id}`}>{line.device.serialNumber}</Link> },
-                { title: words.events.by, key: "by", render: (_, line) => actorName(line.actor) },
+                { title: words.events.by, key: "by", render: (_, line) => actorName(line.actor, words) },
               ]}
             />
             <Turner turns={turns} page={account?.timeline.pageInfo} />

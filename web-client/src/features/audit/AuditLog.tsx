@@ -66,7 +66,7 @@ export default function AuditLog() {
                 columns={[
                   { title: t.sequence, key: "sequence", width: 80, render: (_, e) => <span className="number">{e.sequence}</span> },
                   { title: words.events.time, key: "at", width: 160, render: (_, e) => <Time at={e.at} /> },
-                  { title: words.events.by, key: "by", render: (_, e) => <>{actorName(e.actor)}{e.onBehalfOf && <span className="quiet"> · {e.onBehalfOf}</span>}</> },
+                  { title: words.events.by, key: "by", render: (_, e) => <>{actorName(e.actor, words)}{e.onBehalfOf && <span className="quiet"> · {e.onBehalfOf}</span>}</> },
                   { title: t.action, key: "action", render: (_, e) => <span className="mono">{e.action}</span> },
                   { title: t.outcome, key: "outcome", render: (_, e) => <><State of="auditOutcome" value={e.outcome} /> <span className="mono quiet">{e.errorCode}</span></> },
                   { title: words.events.details, key: "changes", render: (_, e) => <div className="mono quiet clip">{e.changes ? formatJSON(e.changes) : null}</div> },

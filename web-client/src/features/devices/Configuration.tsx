@@ -81,7 +81,7 @@ export function Lines({ list }: { readonly list: Device["registrations"] }) {
           { title: t.line, key: "line", render: (_, l) => l.lineIndex },
           { title: words.accounts.state, key: "status", render: (_, l) => <State of="lineStatus" value={l.status} /> },
           { title: t.since, key: "since", render: (_, l) => <Time at={l.since} /> },
-          { title: t.sip, key: "sip", render: (_, l) => (l.sipStatus === null ? null : `${l.sipStatus}${l.reason ? ` ${l.reason}` : ""}`) },
+          { title: t.sip, key: "sip", render: (_, l) => (l.sipStatus === null ? <span className="quiet">–</span> : `${l.sipStatus}${l.reason ? ` ${l.reason}` : ""}`) },
           { title: t.answeredAt, key: "answeredAt", render: (_, l) => <Time at={l.answeredAt} /> },
           { title: t.reportedAt, key: "reportedAt", render: (_, l) => <Time at={l.reportedAt} /> },
         ]}

@@ -63,7 +63,7 @@ export function Diagnostics({ id, changes }: { readonly id: string; readonly cha
                   { title: t.summary, key: "summary", render: (_, d) => <Summary of={d} /> },
                   { title: t.requestedAt, key: "requested", render: (_, d) => <Time at={d.requestedAt} /> },
                   { title: words.devices.taskDone, key: "done", render: (_, d) => <Time at={d.completedAt} /> },
-                  { title: words.devices.by, key: "by", render: (_, d) => (d.requestedBy ? actorName(d.requestedBy) : <span className="quiet">{t.unsolicited}</span>) },
+                  { title: words.devices.by, key: "by", render: (_, d) => (d.requestedBy ? actorName(d.requestedBy, words) : <span className="quiet">{t.unsolicited}</span>) },
                 ]}
               />
               <Turner turns={turns} page={device?.diagnostics.pageInfo} />

@@ -66,7 +66,7 @@ export function Tasks({ id, changes }: { readonly id: string; readonly changes: 
                 { title: t.taskCreated, key: "created", render: (_, task) => <Time at={task.createdAt} /> },
                 { title: t.taskDone, key: "done", render: (_, task) => <Time at={task.completedAt} /> },
                 { title: t.expires, key: "expires", render: (_, task) => <Time at={task.expiresAt} /> },
-                { title: t.by, key: "by", render: (_, task) => actorName(task.createdBy) },
+                { title: t.by, key: "by", render: (_, task) => actorName(task.createdBy, words) },
                 ...(may("DEVICE_WRITE") ? [{ title: "", key: "cancel", render: (_: unknown, task: Task) => task.state === "PENDING" && <Cancel id={task.id} onDone={again} /> }] : []),
               ]}
             />

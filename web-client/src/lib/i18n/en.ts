@@ -204,7 +204,7 @@ export const en: Dictionary = {
     logout: "Logged out",
     history: "Presence history",
     noHistory: "Its reachability has never changed",
-    since: "At",
+    since: "Changed",
     previousState: "Before",
     lasted: "Which lasted",
     reason: "Reason",

@@ -3,8 +3,8 @@ import { useState } from "react";
 import { useQuery } from "urql";
 import { Panel } from "../../components/Page";
 import { Nothing, Result } from "../../components/Result";
+import { Time } from "../../components/Time";
 import { AccountCallsDocument } from "../../lib/documents";
-import { formatTime } from "../../lib/format";
 import { useWords } from "../../lib/i18n";
 
 const days = 7;
@@ -29,7 +29,7 @@ export function Calls({ id }: { readonly id: string }) {
             scroll={{ x: "max-content" }}
             locale={{ emptyText: <Nothing text={t.none} /> }}
             columns={[
-              { title: t.day, key: "day", render: (_, day) => <time className="number" dateTime={day.start} title={day.start}>{formatTime(day.start).slice(0, 10)}</time> },
+              { title: t.day, key: "day", render: (_, day) => <Time at={day.start} /> },
               { title: t.attempts, dataIndex: "attempts", key: "attempts" },
               { title: t.answered, key: "answered", render: (_, day) => (day.answerSeizureRatio === null ? day.answered : `${day.answered} (${Math.round(100 * day.answerSeizureRatio)} %)`) },
               { title: t.failed, dataIndex: "failed", key: "failed" },

@@ -358,7 +358,7 @@ export const en: Dictionary = {
   },
   health: { title: "Health", well: "Nothing is wrong" },
   calls: {
-    title: (days: number) => `Calls (the last ${days} days, as reported by clients)`, none: "No call statistics", day: "Day", attempts: "Calls", answered: "Answered",
+    title: (days: number) => `Calls (the last ${days} days, as reported by clients)`, none: "No call statistics", day: "Day from", attempts: "Calls", answered: "Answered",
     failed: "Failed", dropped: "Dropped", talk: "Talk time", minutes: (n: string) => `${n} min`, loss: "Packet loss", reporting: "Devices reporting",
   },
   healthLevel: { GOOD: "Good", DEGRADED: "Degraded", BROKEN: "Broken", UNKNOWN: "Unknown" },

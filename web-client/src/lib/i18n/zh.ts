@@ -364,7 +364,7 @@ export const zh = {
   },
   health: { title: "健康状况", well: "未发现问题" },
   calls: {
-    title: (days: number) => `通话统计（最近 ${days} 天，由终端上报）`, none: "没有通话统计", day: "日期", attempts: "呼叫", answered: "接通", failed: "失败", dropped: "掉话",
+    title: (days: number) => `通话统计（最近 ${days} 天，由终端上报）`, none: "没有通话统计", day: "日期（起）", attempts: "呼叫", answered: "接通", failed: "失败", dropped: "掉话",
     talk: "通话时长", minutes: (n: string) => `${n} 分钟`, loss: "丢包率", reporting: "上报终端",
   },
   healthLevel: { GOOD: "正常", DEGRADED: "受影响", BROKEN: "故障", UNKNOWN: "未知" },

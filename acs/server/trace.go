@@ -74,6 +74,7 @@ func (s *Server) keep(e *entry, outcome Outcome) {
 		return
 	}
 	e.recording = nil
+	defer s.survive(e.as(context.Background()), nil) // the session's own end follows
 	kept := models.CwmpSession{
 		ID: e.requestID, DeviceID: e.device.ID, StartedAt: e.opened, EndedAt: s.clock.Now(), Outcome: string(outcome),
 		RemoteAddress: neighbourhood(e.in.RemoteAddress), Messages: r.messages,
@@ -90,7 +91,6 @@ func (s *Server) keep(e *entry, outcome Outcome) {
 	}
 	ctx, cancel := context.WithTimeout(e.as(context.Background()), postTime)
 	defer cancel()
-	defer s.survive(ctx, nil)
 	if err := s.config.Traces.Keep(ctx, kept); err != nil {
 		slog.ErrorContext(ctx, "record a session", "requestId", e.requestID, "device", e.in.Key, "error", err)
 	}

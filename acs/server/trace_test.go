@@ -22,6 +22,9 @@ type fakeTraces struct {
 
 func (f *fakeTraces) Keep(_ context.Context, s models.CwmpSession) error {
 	f.kept = append(f.kept, s)
+	if f.err == errPanic {
+		panic(f.err)
+	}
 	return f.err
 }
 
@@ -115,11 +118,21 @@ func TestRecordedSessions(t *testing.T) {
 		t.Error("the credentials of HTTP are recorded")
 	}
 
+	// The reaper's loop has nobody above it who would survive a panic.
+	traces.err = errPanic
+	idle := d.client()
+	idle.send(m, x.sign).has(t, "InformResponse")
+	d.clock.advance(2 * time.Minute)
+	d.reap()
+	if len(traces.kept) != 3 || d.Stats().Open != 0 || d.Stats().Panics != 1 {
+		t.Errorf("%d recorded, %+v", len(traces.kept), d.Stats())
+	}
+
 	d.clock.advance(2 * time.Hour)
 	later := d.client()
 	later.send(m).has(t, "InformResponse")
 	later.empty()
-	if len(traces.kept) != 2 {
+	if len(traces.kept) != 3 {
 		t.Error("recorded after the end of the trace")
 	}
 }

@@ -377,6 +377,12 @@ func TestDiagnosticsOfGenericDevices(t *testing.T) {
 					c.Identity, c.Type, c.Profile = identity, models.Generic, generation
 					c.Username, c.ACSPassword = made.text("acsUsername"), models.Secret(made.text("acsPassword"))
 				})
+				p.observe(client, func(e sim.Exchange) error {
+					if strings.Contains(fmt.Sprint(e.Got), "X_CT-COM") {
+						t.Errorf("it was asked for what it cannot have: %v", e.Got)
+					}
+					return nil
+				})
 				for _, kind := range []string{"IP_PING", "TRACEROUTE", "DOWNLOAD_SPEED", "UPLOAD_SPEED", "NSLOOKUP"} {
 					if d := p.diagnosed(client, kind, kinds[kind]); d.text("state") != "SUCCEEDED" {
 						t.Errorf("%s: %v", kind, d)

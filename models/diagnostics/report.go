@@ -107,7 +107,7 @@ func (r *Room) keep(tx *store.Tx, d *models.Device, kind models.DiagnosticKind, 
 }
 
 func unsolicited(tx *store.Tx, d *models.Device, kind models.DiagnosticKind, taskID string) *models.Diagnostic {
-	return &models.Diagnostic{ID: models.NewID(), DeviceID: d.ID, Kind: kind, TaskID: taskID, Unsolicited: true, CreatedAt: tx.Now}
+	return &models.Diagnostic{ID: models.NewID(), DeviceID: d.ID, Kind: kind, TaskID: taskID, Unsolicited: true, CreatedAt: tx.Now, Dropped: lacking(d)}
 }
 
 // makeRoom tells whether an unsolicited result is kept: one that is not known, within the limit of an hour. The oldest go.

@@ -95,7 +95,7 @@ func (r *Room) queue(tx *store.Tx, id models.ID, in StartInput, inputs models.Di
 	actor := models.ActorFrom(tx.Context())
 	t := models.Diagnostic{
 		ID: id, DeviceID: d.ID, Kind: in.Kind, State: models.TaskPending, TaskID: id.String(), Inputs: models.DocOf(inputs), DueAt: tx.Now, CreatedAt: tx.Now,
-		ExpiresAt: tx.Now.Add(life), CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name,
+		ExpiresAt: tx.Now.Add(life), CreatedByKind: actor.Kind, CreatedByID: actor.ID, CreatedByName: actor.Name, Dropped: lacking(d),
 	}
 	if err := gorm.G[models.Diagnostic](tx.DB).Create(tx.Context(), &t); err != nil {
 		return fmt.Errorf("insert a diagnostic: %w", err)
@@ -110,6 +110,14 @@ func (r *Room) queue(tx *store.Tx, id models.ID, in StartInput, inputs models.Di
 		Action: runDiagnostic, Subject: models.Subject{Kind: models.KindDiagnostic, ID: id},
 		Changes: models.DocOf(map[string]any{"device": []any{nil, d.ID}, "kind": []any{nil, in.Kind}, "host": []any{nil, inputs.Host}}),
 	})
+}
+
+// lacking are the inputs that the device cannot have: one of another maker's knows no DG.* (resolutions 43).
+func lacking(d *models.Device) (names models.Doc[[]string]) {
+	if d.ClientType == models.Generic {
+		names.V = []string{nameTaskID}
+	}
+	return names
 }
 
 // room refuses a diagnostic for which there is none: too many wait, or too many were asked for within an hour (resolutions 12).

@@ -280,6 +280,24 @@ func TestTheDeskFindsWhoIsMeant(t *testing.T) {
 				h.Errorf("in the north %q finds %q, want %q", text, got, want)
 			}
 		}
+		var roles []any
+		for i, n := range []int{50, 50, 50, 50, 20} { // more regions than one statement has room for, by three each
+			regions := make([]string, n)
+			for j := range regions {
+				regions[j] = fmt.Sprint("r", i, "-", j)
+			}
+			regions[0] = "north"
+			roles = append(roles, h.role(fmt.Sprint("part-", i), regions, models.AccountRead, models.DeviceRead))
+		}
+		wide := h.with("wide", roles...)
+		twenty := h.with("twenty", roles[4])
+		for text, want := range map[string]string{"王": "s-1", "SN2026": "SN2026a1", "sN20": "SN2026a1"} {
+			for _, token := range []string{wide, twenty} {
+				if got := names(h.must(token, found, map[string]any{"t": text})); got != want {
+					h.Errorf("in many regions %q finds %q, want %q", text, got, want)
+				}
+			}
+		}
 		masked := h.must(north, found, map[string]any{"t": "62345678"})
 		masked.want("search.0.msisdn", "+86216****5678")
 		masked.want("search.0.displayName", "王***")

@@ -17,6 +17,8 @@ const (
 	maxText = 128
 	// minSerial is from how many characters on a text may be the beginning of a serial number.
 	minSerial = 4
+	// maxRanges bounds the ranges of one beginning: neither engine takes statements of any number of parts (SQLite 500).
+	maxRanges = 20
 )
 
 // Hit is something that was found: one of the two.
@@ -122,10 +124,10 @@ func deviceLeads(text string, scope models.Scope) (leads []lead) {
 }
 
 // beginning are the rows whose column begins with a text: a range of an index, in which both engines compare by character. An actor of some
-// regions has an index of each.
+// regions has an index of each; of very many regions nearly all that there is is in reach.
 func beginning(column, text string, scope models.Scope) (leads []lead) {
 	where, args := column+" >= ? AND "+column+" < ?", []any{text, text + "\U0010FFFF"}
-	if scope.All {
+	if scope.All || len(scope.Regions) > maxRanges {
 		return []lead{{where, args, " ORDER BY " + column + ", id"}}
 	}
 	for _, region := range scope.Regions {

@@ -1,6 +1,9 @@
 package models
 
-import "log/slog"
+import (
+	"log/slog"
+	"unicode"
+)
 
 const redacted = "[redacted]"
 
@@ -17,6 +20,24 @@ func (Secret) String() string               { return redacted }
 func (Secret) GoString() string             { return redacted }
 func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Classes counts which of these are in the text: small letters, capital letters, digits, other characters.
+func (s Secret) Classes() int {
+	var lower, upper, digit, other int
+	for _, c := range string(s) {
+		switch {
+		case unicode.IsLower(c):
+			lower = 1
+		case unicode.IsUpper(c):
+			upper = 1
+		case unicode.IsDigit(c):
+			digit = 1
+		default:
+			other = 1
+		}
+	}
+	return lower + upper + digit + other
+}
 
 // UnmarshalText takes the text as it is, so that configuration files can hold secrets.
 func (s *Secret) UnmarshalText(text []byte) error {

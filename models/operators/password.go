@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -120,25 +119,12 @@ func normalised(password models.Secret) []byte {
 func checkPolicy(password models.Secret, username string) error {
 	field := []string{"input", "initialPassword"}
 	text := password.Reveal()
-	var lower, upper, digit, other int
-	for _, c := range text {
-		switch {
-		case unicode.IsLower(c):
-			lower = 1
-		case unicode.IsUpper(c):
-			upper = 1
-		case unicode.IsDigit(c):
-			digit = 1
-		default:
-			other = 1
-		}
-	}
 	switch length := utf8.RuneCountInString(text); {
 	case length > maxPassword:
 		return models.E(models.TooLong, fmt.Sprintf("a password has at most %d characters", maxPassword), field...)
 	case length < minPassword:
 		return models.E(models.Invalid, fmt.Sprintf("a password has at least %d characters", minPassword), field...)
-	case lower+upper+digit+other < 3:
+	case password.Classes() < 3:
 		return models.E(models.Invalid, "a password has three of these: small letters, capital letters, digits, other characters", field...)
 	case strings.Contains(strings.ToLower(text), strings.ToLower(username)):
 		return models.E(models.Invalid, "a password does not hold the user name", field...)

@@ -119,22 +119,7 @@ func Strong(password models.Secret, number models.Number) bool {
 	if !utf8.ValidString(text) || length < minPassword || length > maxPassword || strings.TrimPrefix(text, "+") == string(number) {
 		return false
 	}
-	var lower, upper, digit, other int
-	for _, c := range text {
-		switch {
-		case unicode.IsControl(c):
-			return false
-		case unicode.IsLower(c):
-			lower = 1
-		case unicode.IsUpper(c):
-			upper = 1
-		case unicode.IsDigit(c):
-			digit = 1
-		default:
-			other = 1
-		}
-	}
-	return lower+upper+digit+other >= classes
+	return !strings.ContainsFunc(text, unicode.IsControl) && models.Secret(text).Classes() >= classes
 }
 
 // DeriveNew makes the verifier of a password in clear with a fresh salt, and its keys under the salt of the old one, which tell whether it is

@@ -76,15 +76,12 @@ func (r *Room) Create(ctx context.Context, in CreateInput) (task *models.ConfigT
 		return nil, false, err
 	}
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		prior, err := events.Once[created](tx, createConfigTask, in.IdempotencyKey, in.fingerprint(tx))
+		did, again, err := events.Repeat(tx, createConfigTask, in.IdempotencyKey, in.fingerprint(tx), func() (created, error) { return r.create(tx, in) })
 		if err != nil {
 			return err
 		}
-		if replayed = prior != nil; replayed {
-			task, err = load(tx.DB, prior.ConfigTask)
-			return err
-		}
-		task, err = r.create(tx, in)
+		replayed = again
+		task, err = load(tx.DB, did.ConfigTask)
 		return err
 	})
 	if err != nil {
@@ -93,7 +90,7 @@ func (r *Room) Create(ctx context.Context, in CreateInput) (task *models.ConfigT
 	return task, replayed, nil
 }
 
-func (r *Room) create(tx *store.Tx, in CreateInput) (*models.ConfigTask, error) {
+func (r *Room) create(tx *store.Tx, in CreateInput) (created, error) {
 	actor := models.ActorFrom(tx.Context())
 	task := &models.ConfigTask{
 		ID: models.NewID(), Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now, Name: in.Name, Shown: models.DocOf(r.tasks.Redact(in.Values)),
@@ -102,34 +99,30 @@ func (r *Room) create(tx *store.Tx, in CreateInput) (*models.ConfigTask, error) 
 	}
 	var err error
 	if task.Layer, err = tx.SealJSON("config_tasks", "layer", task.ID, in.Values); err != nil {
-		return nil, err
+		return created{}, err
 	}
 	matching := store.InScope(r.devices.Matching(tx, in.Filter), "devices.region", actor.Scope(models.DeviceWrite)).Select("devices.id")
 	taken := tx.DB.Exec("INSERT INTO config_targets (config_task_id, device_id, state) SELECT ?, matching.id, ? FROM (?) AS matching",
 		task.ID, models.TargetWaiting, matching)
 	if taken.Error != nil {
-		return nil, fmt.Errorf("take in the devices: %w", taken.Error)
+		return created{}, fmt.Errorf("take in the devices: %w", taken.Error)
 	}
 	if task.Matched = taken.RowsAffected; task.Matched == 0 {
 		task.State, task.CompletedAt = models.JobCompleted, tx.Now
 	}
 	if err := gorm.G[models.ConfigTask](tx.DB).Create(tx.Context(), task); err != nil {
-		return nil, fmt.Errorf("insert a config task: %w", err)
+		return created{}, fmt.Errorf("insert a config task: %w", err)
 	}
 	paths := make([]string, len(in.Values))
 	for i, v := range in.Values {
 		paths[i] = v.Name
 	}
-	err = events.Audit(tx, models.AuditEntry{
+	return created{task.ID}, events.Audit(tx, models.AuditEntry{
 		Action: createConfigTask, Subject: models.Subject{Kind: models.KindConfigTask, ID: task.ID},
 		Changes: models.DocOf(map[string]any{
 			"name": []any{nil, in.Name}, "paths": []any{nil, paths}, "matched": []any{nil, task.Matched}, "maxStartsPerMinute": []any{nil, in.PerMinute},
 		}),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return task, events.Done(tx, createConfigTask, in.IdempotencyKey, created{task.ID})
 }
 
 func (in CreateInput) check() error {
@@ -178,24 +171,17 @@ func (r *Room) Cancel(ctx context.Context, in CancelInput) (task *models.ConfigT
 		return nil, false, models.E(models.TooLong, fmt.Sprintf("a note has at most %d characters", maxNote), "input", "note")
 	}
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		task, replayed = nil, false
-		if in.IdempotencyKey != "" {
-			normalised := in
-			normalised.IdempotencyKey = ""
-			prior, err := events.Once[created](tx, cancelConfigTask, in.IdempotencyKey, normalised)
-			if err != nil {
-				return err
-			}
-			if prior != nil {
-				replayed = true
-				task, err = load(tx.DB, prior.ConfigTask)
-				return err
-			}
-		}
-		if task, err = r.cancel(tx, in); err != nil || in.IdempotencyKey == "" {
+		normalised := in
+		normalised.IdempotencyKey = ""
+		did, again, err := events.RepeatKeyed(tx, cancelConfigTask, in.IdempotencyKey, normalised, func() (created, error) {
+			return created{in.ID}, r.cancel(tx, in)
+		})
+		if err != nil {
 			return err
 		}
-		return events.Done(tx, cancelConfigTask, in.IdempotencyKey, created{task.ID})
+		replayed = again
+		task, err = load(tx.DB, did.ConfigTask)
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("cancel a config task: %w", err)
@@ -203,42 +189,42 @@ func (r *Room) Cancel(ctx context.Context, in CancelInput) (task *models.ConfigT
 	return task, replayed, nil
 }
 
-func (r *Room) cancel(tx *store.Tx, in CancelInput) (*models.ConfigTask, error) {
+func (r *Room) cancel(tx *store.Tx, in CancelInput) error {
 	task, err := load(tx.Locked(), in.ID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	actor := models.ActorFrom(tx.Context())
 	if task == nil || !actor.Scope(models.DeviceWrite).All && task.CreatedByID != actor.ID {
-		return nil, models.E(models.NotFound, "there is no such config task", "input", "id")
+		return models.E(models.NotFound, "there is no such config task", "input", "id")
 	}
 	if in.ExpectedVersion != nil && *in.ExpectedVersion != task.Version {
 		e := models.E(models.VersionConflict, "the config task has changed meanwhile", "input", "expectedVersion")
 		e.CurrentVersion = task.Version
-		return nil, e
+		return e
 	}
 	switch task.State {
 	case models.JobAborted:
-		return task, nil
+		return nil
 	case models.JobRunning:
 	default:
 		e := models.E(models.StateConflict, "the config task has ended", "input", "id")
 		e.CurrentState = string(task.State)
-		return nil, e
+		return e
 	}
 	err = tx.DB.Model(&models.ConfigTarget{}).Where("config_task_id = ? AND state = ?", task.ID, models.TargetWaiting).
 		Update("state", models.TargetCancelled).Error
 	if err != nil {
-		return nil, fmt.Errorf("cancel the targets of config task %s: %w", task.ID, err)
+		return fmt.Errorf("cancel the targets of config task %s: %w", task.ID, err)
 	}
 	if _, err := end(tx, task, models.JobAborted); err != nil {
-		return nil, err
+		return err
 	}
 	changes := map[string]any{"state": []any{models.JobRunning, task.State}}
 	if in.Note != "" {
 		changes["note"] = []any{nil, in.Note}
 	}
-	return task, events.Audit(tx, models.AuditEntry{
+	return events.Audit(tx, models.AuditEntry{
 		Action: cancelConfigTask, Subject: models.Subject{Kind: models.KindConfigTask, ID: task.ID}, Changes: models.DocOf(changes),
 	})
 }

@@ -45,19 +45,12 @@ func (r *Room) Start(ctx context.Context, in StartInput) (id models.ID, replayed
 	key := in.IdempotencyKey
 	in.IdempotencyKey = ""
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		prior, err := events.Once[started](tx, runDiagnostic, key, in)
-		if err != nil {
-			return err
-		}
-		if prior != nil {
-			id, replayed = prior.Diagnostic, true
-			return nil
-		}
-		id, replayed = models.NewID(), false
-		if err := r.queue(tx, id, in, inputs, hosts); err != nil {
-			return err
-		}
-		return events.Done(tx, runDiagnostic, key, started{Diagnostic: id})
+		did, again, err := events.Repeat(tx, runDiagnostic, key, in, func() (started, error) {
+			s := started{Diagnostic: models.NewID()}
+			return s, r.queue(tx, s.Diagnostic, in, inputs, hosts)
+		})
+		id, replayed = did.Diagnostic, again
+		return err
 	})
 	if err != nil {
 		return models.ID{}, false, fmt.Errorf("queue a diagnostic: %w", err)

@@ -68,6 +68,31 @@ func Once[T any](tx *store.Tx, mutation, key string, input any) (prior *T, err e
 	return prior, json.Unmarshal([]byte(done.Result), prior)
 }
 
+// Repeat does a mutation unless it was done before with the key: replayed tells that it was, and result is what was recorded then. Otherwise result,
+// the ids of what was done, is recorded now. Errors as Once, and those of do.
+func Repeat[T any](tx *store.Tx, mutation, key string, input any, do func() (T, error)) (result T, replayed bool, err error) {
+	prior, err := Once[T](tx, mutation, key, input)
+	if err != nil {
+		return result, false, err
+	}
+	if prior != nil {
+		return *prior, true, nil
+	}
+	if result, err = do(); err != nil {
+		return result, false, err
+	}
+	return result, false, Done(tx, mutation, key, result)
+}
+
+// RepeatKeyed is Repeat for a mutation that may come without a key: then nothing is recorded.
+func RepeatKeyed[T any](tx *store.Tx, mutation, key string, input any, do func() (T, error)) (result T, replayed bool, err error) {
+	if key == "" {
+		result, err = do()
+		return result, false, err
+	}
+	return Repeat(tx, mutation, key, input, do)
+}
+
 const maxKey = 128
 
 func checkKey(key string) error {

@@ -101,60 +101,53 @@ func conflict(p *models.Package, sentence string) error {
 	return e
 }
 
-// act lets change decide about the locked package and writes its state if it says so.
+// act does a step, once for its idempotency key.
 func (r *Room) act(ctx context.Context, action string, in ActionInput, change func(tx *store.Tx, p *models.Package) (bool, error)) (p *models.Package, replayed bool, err error) {
 	if len(in.Note) > maxNote {
 		return nil, false, models.E(models.TooLong, fmt.Sprintf("a note has at most %d bytes", maxNote), "input", "note")
 	}
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		p, replayed = nil, false
-		if in.IdempotencyKey != "" {
-			normalised := in
-			normalised.IdempotencyKey = ""
-			prior, err := events.Once[done](tx, action, in.IdempotencyKey, normalised)
-			if err != nil {
-				return err
-			}
-			if prior != nil {
-				replayed = true
-				p, err = take(tx.DB, prior.Package)
-				return err
-			}
-		}
-		if p, err = take(tx.Locked(), in.ID); err != nil {
-			return err
-		}
-		if in.ExpectedVersion != nil && *in.ExpectedVersion != p.Version {
-			e := models.E(models.VersionConflict, "the package has changed meanwhile", "input", "expectedVersion")
-			e.CurrentVersion = p.Version
-			return e
-		}
-		from := p.State
-		changed, err := change(tx, p)
+		normalised := in
+		normalised.IdempotencyKey = ""
+		did, again, err := events.RepeatKeyed(tx, action, in.IdempotencyKey, normalised, func() (done, error) {
+			return done{Package: in.ID}, step(tx, action, in, change)
+		})
 		if err != nil {
 			return err
 		}
-		if changed {
-			if err := write(tx, p, from); err != nil {
-				return err
-			}
-			changes := map[string]any{"state": []any{from, p.State}}
-			if in.Note != "" {
-				changes["note"] = []any{nil, in.Note}
-			}
-			if err := audit(tx, action, p, changes); err != nil {
-				return err
-			}
-		}
-		if in.IdempotencyKey == "" {
-			return nil
-		}
-		return events.Done(tx, action, in.IdempotencyKey, done{Package: p.ID})
+		replayed = again
+		p, err = take(tx.DB, did.Package)
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: %w", action, err)
 	}
 	return p, replayed, nil
+}
+
+// step lets change decide about the locked package and writes its state if it says so.
+func step(tx *store.Tx, action string, in ActionInput, change func(tx *store.Tx, p *models.Package) (bool, error)) error {
+	p, err := take(tx.Locked(), in.ID)
+	if err != nil {
+		return err
+	}
+	if in.ExpectedVersion != nil && *in.ExpectedVersion != p.Version {
+		e := models.E(models.VersionConflict, "the package has changed meanwhile", "input", "expectedVersion")
+		e.CurrentVersion = p.Version
+		return e
+	}
+	from := p.State
+	if changed, err := change(tx, p); err != nil || !changed {
+		return err
+	}
+	if err := write(tx, p, from); err != nil {
+		return err
+	}
+	changes := map[string]any{"state": []any{from, p.State}}
+	if in.Note != "" {
+		changes["note"] = []any{nil, in.Note}
+	}
+	return audit(tx, action, p, changes)
 }
 
 func write(tx *store.Tx, p *models.Package, from models.PackageState) error {

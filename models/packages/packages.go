@@ -109,41 +109,37 @@ func (r *Room) Start(ctx context.Context, in StartInput) (p *models.Package, rep
 		return nil, false, err
 	}
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		p, replayed = nil, false
-		key := in.IdempotencyKey
 		normalised := in
 		normalised.IdempotencyKey = ""
-		prior, err := events.Once[done](tx, startPackageUpload, key, normalised)
+		did, again, err := events.Repeat(tx, startPackageUpload, in.IdempotencyKey, normalised, func() (done, error) { return announce(tx, in) })
 		if err != nil {
 			return err
 		}
-		if prior != nil {
-			replayed = true
-			p, err = take(tx.DB, prior.Package)
-			return err
-		}
-		actor := models.ActorFrom(tx.Context())
-		p = &models.Package{
-			ID: models.NewID(), Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now, Name: in.Name, SoftwareVersion: in.SoftwareVersion, ClientType: in.ClientType,
-			Models: models.DocOf(append([]string{}, in.Models...)), FileType: in.FileType, Size: in.Size, Sha256: in.Sha256, Signature: in.Signature,
-			MinFromVersion: in.MinFromVersion, ReleaseNotes: in.ReleaseNotes, State: models.PackageUploading, UploadUntil: tx.Now.Add(uploadTime),
-			UploadedByKind: actor.Kind, UploadedByID: actor.ID, UploadedByName: actor.Name,
-		}
-		if err := gorm.G[models.Package](tx.DB).Create(tx.Context(), p); err != nil {
-			return fmt.Errorf("insert a package: %w", err)
-		}
-		err = audit(tx, startPackageUpload, p, map[string]any{
-			"name": []any{nil, p.Name}, "softwareVersion": []any{nil, p.SoftwareVersion}, "clientType": []any{nil, p.ClientType}, "sha256": []any{nil, p.Sha256},
-		})
-		if err != nil {
-			return err
-		}
-		return events.Done(tx, startPackageUpload, key, done{Package: p.ID})
+		replayed = again
+		p, err = take(tx.DB, did.Package)
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("start the upload of a package: %w", err)
 	}
 	return p, replayed, nil
+}
+
+// announce inserts the package that waits for its file.
+func announce(tx *store.Tx, in StartInput) (done, error) {
+	actor := models.ActorFrom(tx.Context())
+	p := &models.Package{
+		ID: models.NewID(), Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now, Name: in.Name, SoftwareVersion: in.SoftwareVersion, ClientType: in.ClientType,
+		Models: models.DocOf(append([]string{}, in.Models...)), FileType: in.FileType, Size: in.Size, Sha256: in.Sha256, Signature: in.Signature,
+		MinFromVersion: in.MinFromVersion, ReleaseNotes: in.ReleaseNotes, State: models.PackageUploading, UploadUntil: tx.Now.Add(uploadTime),
+		UploadedByKind: actor.Kind, UploadedByID: actor.ID, UploadedByName: actor.Name,
+	}
+	if err := gorm.G[models.Package](tx.DB).Create(tx.Context(), p); err != nil {
+		return done{}, fmt.Errorf("insert a package: %w", err)
+	}
+	return done{Package: p.ID}, audit(tx, startPackageUpload, p, map[string]any{
+		"name": []any{nil, p.Name}, "softwareVersion": []any{nil, p.SoftwareVersion}, "clientType": []any{nil, p.ClientType}, "sha256": []any{nil, p.Sha256},
+	})
 }
 
 func audit(tx *store.Tx, action string, p *models.Package, changes map[string]any) error {

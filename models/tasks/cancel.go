@@ -39,25 +39,12 @@ func (r *Room) Cancel(ctx context.Context, in CancelInput) (id models.ID, replay
 		return id, false, models.E(models.TooLong, fmt.Sprintf("a note has at most %d characters", maxNote), "input", "note")
 	}
 	err = r.store.InTx(ctx, func(tx *store.Tx) error {
-		replayed = false
-		if in.IdempotencyKey != "" {
-			keyless := in
-			keyless.IdempotencyKey = ""
-			prior, err := events.Once[created](tx, cancelDeviceTask, in.IdempotencyKey, keyless)
-			if err != nil {
-				return err
-			}
-			if replayed = prior != nil; replayed {
-				return nil
-			}
-		}
-		if err := cancel(tx, in); err != nil {
-			return err
-		}
-		if in.IdempotencyKey == "" {
-			return nil
-		}
-		return events.Done(tx, cancelDeviceTask, in.IdempotencyKey, created{Task: in.ID})
+		keyless := in
+		keyless.IdempotencyKey = ""
+		_, replayed, err = events.RepeatKeyed(tx, cancelDeviceTask, in.IdempotencyKey, keyless, func() (created, error) {
+			return created{Task: in.ID}, cancel(tx, in)
+		})
+		return err
 	})
 	if err != nil {
 		return id, false, fmt.Errorf("cancel a task: %w", err)

@@ -50,7 +50,7 @@ export function Health({ account, onRefused, changes }: Props) {
               <li key={`${cause.code} ${cause.device?.id ?? ""}`} data-cause={cause.code}>
                 <State of="healthLevel" value={cause.level} />
                 <span className="say">{cause.message} {cause.since && <span className="quiet">· <Time at={cause.since} /></span>}</span>
-                <Space size="small" wrap><Helps cause={cause} possible={possible} onAsked={setAsked} onDone={again} /></Space>
+                <Helps cause={cause} possible={possible} onAsked={setAsked} onDone={again} />
               </li>
             ))}
           </ul>
@@ -75,13 +75,13 @@ function Helps({ cause, possible, onAsked, onDone }: HelpsProps) {
   const may = useMay();
   const helps = (mutation: string, permission: Permission) => may(permission) && cause.suggestedActions.includes(mutation);
   return (
-    <>
+    <Space size="middle" wrap>
       {suggested(cause.suggestedActions, possible).map((action) => (
         <Button key={action} size="small" onClick={() => onAsked(action)}>{action === "modify" ? words.accounts.modify : words.accountAction[action].name}</Button>
       ))}
       {cause.device && helps("redeliverConfiguration", "ACCOUNT_CARE") && <Redeliver device={cause.device.id} onDone={onDone} />}
       {cause.device && helps("runDiagnostic", "DIAG_RUN") && <Link href={`/devices/${cause.device.id}?show=diagnostics`}>{words.diagnostics.run}</Link>}
       {cause.device && <Link className="mono" href={`/devices/${cause.device.id}`}>{cause.device.serialNumber}</Link>}
-    </>
+    </Space>
   );
 }

@@ -49,7 +49,7 @@ func (p *planted) online(n int) (id, msisdn string, client *sim.Client) {
 	return id, msisdn, client
 }
 
-// tasksFlow sets and reads secret parameters by tasks.
+// tasksFlow sets and reads secret parameters by tasks, of a client that quotes what it refuses too.
 func tasksFlow(p *planted, n int) {
 	_, _, client := p.online(n)
 	device := p.deviceOf(client).text("id")
@@ -66,6 +66,19 @@ func tasksFlow(p *planted, n int) {
 	}
 	client.Set("Device.X_EXAMPLE.Password", "")
 	p.done(client.Heartbeat(p.t.Context()))
+	quoted := p.secret("quoted secret of a task", "planted-quoted-secret")
+	task := p.ask(client, "SET_VALUES", object{"values": []object{{"path": "Device.X_EXAMPLE.Password", "value": quoted}}})
+	client.SetFaults(sim.Faults{Respond: func(request cwmp.Message) cwmp.Message {
+		if _, ok := request.(*cwmp.SetParameterValues); !ok {
+			return nil
+		}
+		return &cwmp.Fault{Code: 9003, String: "not " + quoted, Parameters: []cwmp.ParameterFault{{Name: "Device.X_EXAMPLE.Password", Code: 9007, String: quoted}}}
+	}})
+	p.done(client.Heartbeat(p.t.Context()))
+	client.SetFaults(sim.Faults{})
+	if got := p.wantTask(task, "FAILED"); got.text("fault.message") != "not [redacted]" {
+		p.t.Errorf("%v", got)
+	}
 }
 
 // configTaskFlow pushes secrets to a device's layer, as one that it takes and as one that it lacks, and reads back what it drifted to.

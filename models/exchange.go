@@ -201,6 +201,12 @@ type Fault struct {
 	Parameters []ParameterFault `json:"parameterFaults,omitempty"`
 }
 
+// Passing tells whether the fault may be gone in the next session (i4.md A.9): denied, as in a call (B.8), internal error, resources, and those
+// treated alike.
+func (f *Fault) Passing() bool {
+	return f.Code == 9001 || f.Code == 9002 || f.Code == 9004 || f.Code >= 9022 && f.Code <= 9032 || f.Code >= 9800 && f.Code <= 9899
+}
+
 // ParameterFault is one line of a SetParameterValues fault. Name is the logical name where the profile knows it.
 type ParameterFault struct {
 	Path    string `json:"path"`

@@ -133,16 +133,9 @@ func (r *Room) Answered(ctx context.Context, d *models.Device, t *models.Diagnos
 }
 
 const (
-	unknownMethod = 9000
-	unknownName   = 9005
-	readOnly      = 9008
+	unknownName = 9005
+	readOnly    = 9008
 )
-
-// passing tells whether a fault may be gone in the next session: denied, as in a call, internal error, resources, and those treated alike
-// (i4.md A.9, B.8).
-func passing(code int) bool {
-	return code == 9001 || code == 9002 || code == 9004 || code >= 9022 && code <= 9032 || code >= 9800 && code <= 9899
-}
 
 // refused takes a fault for the inputs. Inputs that the device does not know and that the test can do without are left out at once; a test that it
 // does not know is remembered of its firmware.
@@ -152,7 +145,7 @@ func (r *Room) refused(tx *store.Tx, d *models.Device, t *models.Diagnostic, f *
 		t.Steps = []models.Request{request(t)}
 		return set(tx, t, map[string]any{"dropped": t.Dropped})
 	}
-	if passing(f.Code) && t.Attempts < tries {
+	if f.Passing() && t.Attempts < tries {
 		return again(tx, d, t, map[string]any{"fault": models.DocOf(bounded(f))})
 	}
 	if unknown(f) {
@@ -201,7 +194,7 @@ func (r *Room) unread(tx *store.Tx, d *models.Device, t *models.Diagnostic, aske
 		t.Dropped.V = append(slices.Clone(t.Dropped.V), nameTaskID)
 		t.Steps = []models.Request{reading(t, true)}
 		return set(tx, t, map[string]any{"dropped": t.Dropped})
-	case passing(f.Code) && t.Readings < tries:
+	case f.Passing() && t.Readings < tries:
 		if err := set(tx, t, map[string]any{"fault": models.DocOf(bounded(f))}); err != nil {
 			return err
 		}

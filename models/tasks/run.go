@@ -177,7 +177,7 @@ func (r *Room) Answered(ctx context.Context, d *models.Device, t *models.Task, e
 
 func refused(tx *store.Tx, d *models.Device, t *models.Task, f *models.Fault) error {
 	to, columns := models.TaskFailed, map[string]any{"fault": models.DocOf(bounded(f))}
-	if passing(f.Code) && t.Attempts < tries {
+	if f.Passing() && t.Attempts < tries {
 		to = models.TaskPending
 		columns["next_at"] = tx.Now
 	}
@@ -186,15 +186,6 @@ func refused(tx *store.Tx, d *models.Device, t *models.Task, f *models.Fault) er
 		return err
 	}
 	return devices.SetWork(tx, d.ID, tx.Now)
-}
-
-// passing tells whether a fault may be gone in the next session (i4.md A.9): denied, internal error, resources, and those treated alike.
-func passing(code int) bool {
-	switch {
-	case code == 9001, code == 9002, code == 9004, code >= 9022 && code <= 9032, code >= 9800 && code <= 9899:
-		return true
-	}
-	return false
 }
 
 const (

@@ -53,9 +53,11 @@ type Configuration struct {
 	State       ConfigurationState
 	Failure     string
 	Attempts    int
-	// NextAt is when a refused delivery may be tried again.
+	// NextAt is when a delivery that failed may be tried again. While it is in the device's hands: its ParameterKey alone does not tell that it was
+	// applied, as values are to be read back.
 	NextAt Time
-	// FailedFirmware is the software version that refused DesiredVersion; another one is tried again.
+	// FailedFirmware is the software version that refused a version for good, - if it is not known; another one is tried again. Until a later version
+	// is applied there is an alarm about it.
 	FailedFirmware string
 	ChangedAt      Time
 	// DeviceLayer seals what was set for this device alone: map[string]Value, by logical name or by path. It outlives a binding.

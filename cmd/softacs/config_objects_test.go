@@ -9,6 +9,7 @@ import (
 
 	"github.com/softacs/softacs/acs/cwmp"
 	"github.com/softacs/softacs/acs/sim"
+	"github.com/softacs/softacs/models"
 )
 
 const (
@@ -121,6 +122,35 @@ func TestMissingObjects(t *testing.T) {
 				t.Errorf("the numbers are %q and %q", client.Get(line+"3.DirectoryNumber"), client.Get(line+"4.DirectoryNumber"))
 			}
 			p.configured(client, "APPLIED", "cfg-000000001")
+		})
+		p.run("what is told of an object under another number", func(t *testing.T, p *platform) {
+			_, msisdn, _ := p.provision(object{"initialPassword": longTerm})
+			client := p.client(msisdn, func(c *sim.Config) { c.Missing = []string{line + "1."} })
+			client.SetFaults(sim.Faults{Instance: 3})
+			p.want(0)(client.Register(t.Context(), longTerm))
+			tells := func(event models.EventName, leaf, value string) (sim.Outcome, error) {
+				client.Set(line+"3."+leaf, value)
+				return client.Send(t.Context(), []cwmp.Event{{Code: profile.EventCode(event)}},
+					[]cwmp.ParameterValue{{Name: line + "3." + leaf, Value: value, Type: "xsd:string"}})
+			}
+			p.done(tells(models.EventPeriodic, "Status", "Error"))
+			d := p.query(`query($id: ID!) { device(ref: {id: $id}) { registrations { lineIndex status } parameters(pathPrefix: "`+line+`") { nodes { path value } } } }`,
+				object{"id": p.deviceOf(client).text("id")})
+			if got := fmt.Sprint(d.at("device.registrations")); got != "[map[lineIndex:1 status:ERROR]]" {
+				t.Error(got)
+			}
+			if got := fmt.Sprint(d.at("device.parameters.nodes")); !strings.Contains(got, "map[path:"+line+"1.Status value:Error]") || strings.Contains(got, line+"3.") {
+				t.Error(got)
+			}
+			client.SetFaults(sim.Faults{})
+			got := p.deliveries(client, func() (sim.Outcome, error) { return tells(models.EventValueChange, "SIP.AuthPassword", "other") })
+			if got != nil {
+				t.Errorf("a secret was read: %v", got)
+			}
+			got = p.deliveries(client, func() (sim.Outcome, error) { return tells(models.EventValueChange, "Enable", "Disabled") })
+			if len(got) != 1 || !slices.Equal(got[0], []string{line + "3.Enable=Enabled"}) {
+				t.Errorf("delivered %v", got)
+			}
 		})
 		p.run("a mobile client without a line", func(t *testing.T, p *platform) {
 			mdn := "+8613900000077"

@@ -131,6 +131,9 @@ func (r *Room) Arrive(ctx context.Context, in *models.Inform, d *models.Device, 
 		v.key = "" // whatever it reports: after a factory reset it is owed everything
 	}
 	if v.trust >= models.L1 {
+		if err := r.Configuration.Restore(v.as(ctx), d, in); err != nil {
+			return nil, err
+		}
 		if err := v.heard(v.as(ctx)); err != nil {
 			return nil, err
 		}

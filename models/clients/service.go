@@ -38,6 +38,9 @@ type service struct {
 	building building
 	// reading: values are read back, because the device may have changed what it was given; sampled: that was done.
 	reading, sampled bool
+	// probe reads back whether a version took effect; nil if its ParameterKey says enough, or it was asked. probing: it is out.
+	probe   *models.Request
+	probing bool
 	// gone: the device was unbound in this session, because it has answered for the closing of its account. told: it knows.
 	gone, told bool
 	// over: a newer session has the device, or there is nothing left.
@@ -55,6 +58,10 @@ func (f *service) next(ctx context.Context) (*models.Request, error) {
 		return &f.test.Steps[0], nil
 	}
 	request, err := f.results(ctx)
+	if err != nil || request != nil || f.over {
+		return request, err
+	}
+	request, err = f.confirm(ctx)
 	if err != nil || request != nil || f.over {
 		return request, err
 	}
@@ -220,9 +227,10 @@ func (f *service) begin(tx *store.Tx) (left bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	var probe *models.Request
 	if !f.device.AccountID.IsZero() {
-		applied, err := f.room.Configuration.Confirm(tx, f.device, epoch, f.in)
-		if err != nil {
+		var applied bool
+		if applied, probe, err = f.room.Configuration.Confirm(tx, f.device, epoch, f.in); err != nil {
 			return false, err
 		}
 		if applied || f.newest {
@@ -238,7 +246,10 @@ func (f *service) begin(tx *store.Tx) (left bool, err error) {
 		}
 	}
 	f.epoch = epoch
-	tx.AfterCommit(func() { f.began = true })
+	if left {
+		probe = nil
+	}
+	tx.AfterCommit(func() { f.began, f.probe = true, probe })
 	return left, nil
 }
 
@@ -361,6 +372,9 @@ func (f *service) answer(ctx context.Context, reply models.Reply) error {
 	}
 	if f.reading {
 		return f.compare(ctx, reply)
+	}
+	if f.probing {
+		return f.judge(ctx, reply)
 	}
 	if f.building.build != nil {
 		return f.building.answer(ctx, f.Visit, reply)

@@ -87,6 +87,7 @@ func desired() configuration.Config {
 			path, _ := profile.Path(name)
 			return cmp.Or(path, name)
 		},
+		Name: profile.Name, IsSecret: profile.IsSecret, Canonical: func(_, value string) string { return value },
 		Check: func(string, string) error { return nil },
 	}
 	for code, s := range profile.Services("ims.example.net") {

@@ -66,7 +66,7 @@ func config() configuration.Config {
 			configuration.CallWaiting: {On: map[string]string{"line.features.callWaitingEnable": "1"}, Off: map[string]string{"line.features.callWaitingEnable": "0"}},
 			configuration.CallerID:    {On: map[string]string{"line.features.callerIDEnable": "1"}, Off: map[string]string{"line.features.callerIDEnable": "0"}},
 		},
-		Path: path,
+		Path: path, IsSecret: func(string) bool { return false }, Canonical: func(_, value string) string { return value },
 		Check: func(name, value string) error {
 			if name == "video.maxBitrate" {
 				if _, err := strconv.ParseUint(value, 10, 32); err != nil {
@@ -157,16 +157,40 @@ func (f *fixture) session() {
 // inform begins a session with an Inform and tells whether it confirmed a delivery.
 func (f *fixture) inform(key string, events ...models.EventName) (confirmed bool) {
 	f.Helper()
+	confirmed, _ = f.doubt(key, events...)
+	return confirmed
+}
+
+// doubt is inform, with what the device is asked because its key does not say enough.
+func (f *fixture) doubt(key string, events ...models.EventName) (confirmed bool, probes []string) {
+	f.Helper()
 	f.session()
 	in := &models.Inform{ParameterKey: key}
 	for _, name := range events {
 		in.Events = append(in.Events, models.InformEvent{Name: name})
 	}
 	f.inTx(func(tx *store.Tx) (err error) {
-		confirmed, err = f.room.Confirm(tx, f.device, f.epoch, in)
+		var probe *models.Request
+		if confirmed, probe, err = f.room.Confirm(tx, f.device, f.epoch, in); probe != nil {
+			probes = probe.Names
+		}
 		return err
 	})
-	return confirmed
+	return confirmed, probes
+}
+
+// probed answers what was asked, by name and value one after the other.
+func (f *fixture) probed(told ...string) (applied bool) {
+	f.Helper()
+	var reply models.Reply
+	for i := 0; i < len(told); i += 2 {
+		reply.Values = append(reply.Values, models.Value{Name: told[i], Value: told[i+1]})
+	}
+	f.inTx(func(tx *store.Tx) (err error) {
+		applied, err = f.room.Probed(tx, f.device, f.epoch, reply)
+		return err
+	})
+	return applied
 }
 
 // take asks for what is pending and sends it.

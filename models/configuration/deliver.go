@@ -63,7 +63,7 @@ func (r *Room) Pending(tx *store.Tx, d *models.Device, key string, again ...stri
 			return nil, nil
 		}
 	case models.ConfigurationFailed:
-		if c.FailedFirmware == d.SoftwareVersion {
+		if c.FailedFirmware == firmwareOf(d) {
 			return nil, nil
 		}
 	case models.ConfigurationPending:

@@ -197,8 +197,82 @@ func TestACommittedVersionWaitsForTheBoot(t *testing.T) {
 				f.Errorf("%v is owed before the BOOT", names(delivery))
 			}
 		}
-		want(f.T, "confirmed by the BOOT", f.inform("cfg-000000002", models.EventBoot), true)
+		for _, event := range []models.EventName{models.EventBoot, models.EventPeriodic} { // until it is answered
+			confirmed, probes := f.doubt("cfg-000000002", event)
+			want(f.T, "confirmed by the BOOT alone", confirmed, false)
+			wantList(f.T, "asked", probes, "sip.outboundProxy")
+			f.nextWork(f.clock.Now())
+		}
+		want(f.T, "confirmed by what it tells", f.probed("sip.outboundProxy", "pcscf.north.example.net", "voice.enable", "Disabled"), true)
 		f.state(models.ConfigurationApplied)
+		f.nextWork(0)
+	})
+}
+
+func TestAClientThatDoesNotTellIsBelievedItsKey(t *testing.T) {
+	each(t, func(f *fixture) {
+		f.rebuild()
+		f.session()
+		f.applied(f.take(""), 1)
+		_, probes := f.doubt("cfg-000000001", models.EventBoot)
+		wantList(f.T, "asked", probes, "voice.enable", configuration.LineEnable)
+		want(f.T, "confirmed", f.probed(), true)
+		f.state(models.ConfigurationApplied)
+	})
+}
+
+func TestACommittedVersionThatTookNoEffectComesAgain(t *testing.T) {
+	each(t, func(f *fixture) {
+		f.settle()
+		f.account.Region = "north"
+		f.rebuild()
+		f.session()
+		for try := 1; try <= 4; try++ {
+			delivery := f.take("cfg-000000001")
+			if delivery == nil {
+				f.Fatalf("try %d: nothing is owed", try)
+			}
+			wantList(f.T, "sent", names(delivery), "sip.outboundProxy")
+			f.applied(delivery, 1)
+			f.doubt("cfg-000000002", models.EventBoot)
+			want(f.T, "confirmed", f.probed("sip.outboundProxy", "pcscf1.ims.example.net"), false)
+			want(f.T, "the failure", f.view().Failure, "Device.sip.outboundProxy: not as it was set")
+			if try < 3 {
+				f.nextWork(f.clock.Now())
+				continue
+			}
+			f.nextWork(f.clock.Now().Add(time.Hour))
+			f.clock.Advance(time.Hour)
+		}
+
+		// Its key was there before: it tells nothing of a delivery whose answer is lost.
+		f.take("cfg-000000001")
+		_, probes := f.doubt("cfg-000000002", models.EventPeriodic)
+		wantList(f.T, "asked", probes, "sip.outboundProxy")
+		want(f.T, "confirmed", f.probed("sip.outboundProxy", "pcscf.north.example.net"), true)
+		f.state(models.ConfigurationApplied)
+	})
+}
+
+func TestOptionalParametersThatTakeNoEffectAreGivenUp(t *testing.T) {
+	each(t, func(f *fixture) {
+		delivery := f.withVideo()
+		for try := 1; try <= 4; try++ {
+			if try > 1 {
+				delivery = f.take("cfg-000000001")
+			}
+			f.applied(delivery, 1)
+			_, probes := f.doubt("cfg-000000002", models.EventBoot)
+			wantList(f.T, "asked", probes, "video.maxBitrate", "video.codecList")
+			want(f.T, "given up", f.probed("video.maxBitrate", "512", "video.codecList", "-"), try == 4)
+			if try == 3 {
+				f.clock.Advance(time.Hour)
+			}
+		}
+		f.state(models.ConfigurationApplied)
+		f.account.Region = "north"
+		f.rebuild()
+		wantList(f.T, "with the next version", names(f.take("cfg-000000002")), "sip.outboundProxy", "video.codecList")
 	})
 }
 
@@ -229,7 +303,7 @@ func TestAnOvertakenSessionChangesNothing(t *testing.T) {
 				return err
 			},
 			"confirm": func(tx *store.Tx) error {
-				_, err := f.room.Confirm(tx, f.device, old, &models.Inform{ParameterKey: "cfg-000000001"})
+				_, _, err := f.room.Confirm(tx, f.device, old, &models.Inform{ParameterKey: "cfg-000000001"})
 				return err
 			},
 		} {

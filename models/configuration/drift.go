@@ -95,7 +95,7 @@ func (r *Room) Drifted(tx *store.Tx, d *models.Device, epoch int64, key string, 
 			return nil
 		}
 		c.Drifting = false
-		return c.drifting(tx, models.AlarmCleared, "alarm.cleared", nil)
+		return c.drifting(tx, models.AlarmCleared, nil)
 	}
 	slices.Sort(paths)
 	if day := int64(tx.Now) / (24 * time.Hour).Milliseconds(); c.DriftDay != day {
@@ -106,7 +106,7 @@ func (r *Room) Drifted(tx *store.Tx, d *models.Device, epoch int64, key string, 
 			return nil
 		}
 		c.Drifting = true
-		return c.drifting(tx, models.AlarmRaised, "alarm.raised", paths)
+		return c.drifting(tx, models.AlarmRaised, map[string]any{"paths": paths})
 	}
 	c.Drifts++
 	if c.Applied, err = tx.SealJSON("configurations", "applied", d.ID, applied); err != nil {
@@ -120,18 +120,14 @@ func (r *Room) Drifted(tx *store.Tx, d *models.Device, epoch int64, key string, 
 }
 
 // drifting tells that a device changes back what it is given, or no more.
-func (c *current) drifting(tx *store.Tx, t models.EventType, code string, paths []string) error {
+func (c *current) drifting(tx *store.Tx, t models.EventType, fields map[string]any) error {
 	err := tx.DB.Model(&models.Configuration{}).Where("device_id = ?", c.DeviceID).Updates(map[string]any{
 		"drifting": c.Drifting, "drift_day": c.DriftDay, "drifts": c.Drifts,
 	}).Error
 	if err != nil {
 		return fmt.Errorf("note the drift of device %s: %w", c.DeviceID, err)
 	}
-	fields := map[string]any{"cause": "config.drift"}
-	if paths != nil {
-		fields["paths"] = paths
-	}
-	return events.Append(tx, devices.EventOf(c.device, t, code, fields))
+	return c.alarm(tx, t, "config.drift", fields)
 }
 
 func (r *Room) canonical(name, value string) string {

@@ -57,7 +57,15 @@ func (f *fixture) deliver(c *client, fate string, events []models.EventName) (br
 		return false
 	}
 	f.inTx(func(tx *store.Tx) error {
-		_, err := f.room.Confirm(tx, f.device, f.epoch, in)
+		_, probe, err := f.room.Confirm(tx, f.device, f.epoch, in)
+		if err != nil || probe == nil {
+			return err
+		}
+		var reply models.Reply
+		for _, name := range probe.Names {
+			reply.Values = append(reply.Values, models.Value{Name: name, Value: c.values[name]})
+		}
+		_, err = f.room.Probed(tx, f.device, f.epoch, reply)
 		return err
 	})
 	key := c.key

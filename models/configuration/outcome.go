@@ -33,6 +33,7 @@ func (r *Room) Applied(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 		if err := c.move(models.ConfigurationCommitted); err != nil {
 			return err
 		}
+		c.NextAt = 0
 	} else {
 		c.SentVersion = 0 // a newer version waits; the key at the next Inform tells what the device made of this one
 	}
@@ -40,23 +41,34 @@ func (r *Room) Applied(tx *store.Tx, d *models.Device, epoch int64, delivery *De
 }
 
 // Confirm reads from an Inform what became of a delivery whose answer is not known: the ParameterKey of the delivery means that it was
-// applied, any other that it was not (i4.md B.10). A COMMITTED one is judged at a BOOT only. It tells whether the delivery is now confirmed.
-func (r *Room) Confirm(tx *store.Tx, d *models.Device, epoch int64, in *models.Inform) (applied bool, err error) {
+// applied, any other that it was not (i4.md B.10). A COMMITTED one is judged from the next BOOT on. It tells whether the delivery is now
+// confirmed or, where the key alone does not say so, what to ask of the device; the answer is for Probed.
+func (r *Room) Confirm(tx *store.Tx, d *models.Device, epoch int64, in *models.Inform) (applied bool, probe *models.Request, err error) {
 	c, err := r.take(tx, d.ID, epoch)
 	if err != nil || c.SentVersion == 0 {
-		return false, err
+		return false, nil, err
 	}
 	started := in.Has(models.EventBoot) || in.Has(models.EventBootstrap)
-	if c.State == models.ConfigurationCommitted && !started {
-		return false, nil
+	if c.State == models.ConfigurationCommitted && c.NextAt.IsZero() && !started {
+		return false, nil, nil
 	}
 	arrived := models.VersionOf(in.ParameterKey) == c.SentVersion && !in.Has(models.EventBootstrap)
 	if arrived && c.SentVersion == c.DesiredVersion {
 		content, err := r.deliverable(tx, d, c.Configuration)
 		if err != nil {
-			return false, err
+			return false, nil, err
 		}
-		return true, r.confirm(tx, d, c, content.values, false, content.unsupported)
+		if c.doubted() {
+			names, err := r.probes(tx, c, content)
+			if err != nil {
+				return false, nil, err
+			}
+			if len(names) > 0 {
+				probe, err = c.doubt(tx, names)
+				return false, probe, err
+			}
+		}
+		return true, nil, r.confirm(tx, d, c, content.values, false, content.unsupported)
 	}
 	switch {
 	case arrived:
@@ -67,16 +79,16 @@ func (r *Room) Confirm(tx *store.Tx, d *models.Device, epoch int64, in *models.I
 		err = c.follow(tx, c.SentVersion, models.TaskCancelled, nil)
 	}
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	c.SentVersion = 0
 	if err := c.move(models.ConfigurationPending); err != nil {
-		return false, err
+		return false, nil, err
 	}
 	if err := c.save(tx); err != nil {
-		return false, err
+		return false, nil, err
 	}
-	return false, devices.SetWork(tx, d.ID, tx.Now)
+	return false, nil, devices.SetWork(tx, d.ID, tx.Now)
 }
 
 // confirm notes that the device holds values of c.SentVersion, beside or, if replace, instead of what it held before; refused are the names that
@@ -98,7 +110,10 @@ func (r *Room) confirm(tx *store.Tx, d *models.Device, c *current, values map[st
 		if err := c.move(models.ConfigurationApplied); err != nil {
 			return err
 		}
-		c.Failure, c.Attempts, c.NextAt, c.FailedFirmware = "", 0, 0, ""
+		c.Failure, c.Attempts, c.NextAt = "", 0, 0
+		if err := c.recovered(tx); err != nil {
+			return err
+		}
 		c.SampleAt = r.config.Drift.next(d.Key, tx.Now)
 	}
 	if err := r.arrived(tx, c, c.AppliedVersion, refused); err != nil {
@@ -156,6 +171,8 @@ func (r *Room) NextWork(tx *store.Tx, id models.ID) (models.Time, error) {
 	switch c.State {
 	case models.ConfigurationPending, models.ConfigurationSent:
 		return max(c.NextAt, c.ChangedAt), nil
+	case models.ConfigurationCommitted:
+		return c.NextAt, nil
 	case models.ConfigurationApplied:
 		return c.SampleAt, nil
 	}

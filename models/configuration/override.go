@@ -211,7 +211,7 @@ func (c *current) issue(tx *store.Tx, d *models.Device) error {
 		return err
 	}
 	c.DesiredVersion++
-	c.Failure, c.Attempts, c.NextAt, c.FailedFirmware = "", 0, 0, ""
+	c.Failure, c.Attempts, c.NextAt = "", 0, 0
 	if c.Mirrored {
 		if err := tasks.Replaced(tx, c.device, c.DesiredVersion, false); err != nil {
 			return err

@@ -68,6 +68,14 @@ func (c *current) clear(tx *store.Tx, d *models.Device) error {
 			return err
 		}
 	}
+	if err := c.recovered(tx); err != nil {
+		return err
+	}
+	if c.Drifting {
+		if err := c.alarm(tx, models.AlarmCleared, "config.drift", nil); err != nil {
+			return err
+		}
+	}
 	c.Configuration = models.Configuration{DeviceID: c.DeviceID, DesiredVersion: c.DesiredVersion, State: c.State, DeviceLayer: c.DeviceLayer}
 	if err := c.save(tx); err != nil {
 		return err

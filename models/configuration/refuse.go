@@ -1,6 +1,7 @@
 package configuration
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ const (
 
 // Refused records a fault. Offenders that are optional are dropped, and the delivery without them is returned once in a session, to be sent
 // at once; what answered 9005 is remembered for the firmware. Any other offender fails this version until the content or the firmware
-// changes, with an event. A refusal of the whole request is tried again at the next sessions and, after three tries, every hour; nothing
+// changes, with an event and an alarm. A refusal of the whole request is tried again at the next sessions and, after three tries, every hour; nothing
 // more of it goes out in this session. So is a revocation, whatever was refused of it: it is never given up. ErrOvertaken if the delivery counts
 // no more.
 func (r *Room) Refused(tx *store.Tx, d *models.Device, epoch int64, delivery *Delivery, fault models.Fault) (retry *Delivery, err error) {
@@ -164,12 +165,28 @@ func (c *current) fail(tx *store.Tx, d *models.Device, text string) error {
 	if err := c.move(models.ConfigurationFailed); err != nil {
 		return err
 	}
-	c.Failure, c.FailedFirmware, c.NextAt = text, d.SoftwareVersion, 0
+	alarmed := c.FailedFirmware != ""
+	c.Failure, c.FailedFirmware, c.NextAt = text, firmwareOf(d), 0
 	if err := c.save(tx); err != nil {
 		return err
 	}
-	return c.emit(tx, "config.failed", models.ConfigurationFailed, version)
+	if err := c.emit(tx, "config.failed", models.ConfigurationFailed, version); err != nil || alarmed {
+		return err
+	}
+	return c.alarm(tx, models.AlarmRaised, "config.failed", map[string]any{"key": models.ParameterKey(version), "failure": text})
 }
+
+// recovered ends the alarm that fail raised, if it did.
+func (c *current) recovered(tx *store.Tx) error {
+	if c.FailedFirmware == "" {
+		return nil
+	}
+	c.FailedFirmware = ""
+	return c.alarm(tx, models.AlarmCleared, "config.failed", nil)
+}
+
+// firmwareOf is the software version of a device; never empty, which stands for no failure.
+func firmwareOf(d *models.Device) string { return cmp.Or(d.SoftwareVersion, "-") }
 
 // later puts the version in the device's hands back for a later session.
 func (c *current) later(tx *store.Tx, text string) error {

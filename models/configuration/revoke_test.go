@@ -55,7 +55,7 @@ func TestARevocationAndItsEnd(t *testing.T) {
 		f.applied(closed, 1)
 		f.state(models.ConfigurationCommitted)
 		want(f.T, "answered", f.answered(), true)
-		want(f.T, "confirmed by its start", f.inform("cfg-000000003", models.EventBoot), true)
+		want(f.T, "confirmed by its start", f.inform("cfg-000000003", models.EventBoot), true) // it brought nothing new that a device tells
 
 		on := f.stand(models.AccountActive, "cfg-000000003")
 		wantList(f.T, "delivered", pairs(on), configuration.AuthPassword+"=example-sip-secret", configuration.LineEnable+"=Enabled")

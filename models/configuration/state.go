@@ -3,6 +3,7 @@ package configuration
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gorm.io/gorm"
@@ -98,6 +99,17 @@ func (c *current) emit(tx *store.Tx, code string, state models.ConfigurationStat
 		payload["failure"] = c.Failure
 	}
 	return events.Append(tx, devices.EventOf(c.device, models.ConfigurationChanged, code, payload))
+}
+
+// alarm appends ALARM_RAISED or ALARM_CLEARED about the device; cause is the code of what it is about (resolutions 22).
+func (c *current) alarm(tx *store.Tx, t models.EventType, cause string, fields map[string]any) error {
+	payload := map[string]any{"cause": cause}
+	maps.Copy(payload, fields)
+	code := "alarm.raised"
+	if t == models.AlarmCleared {
+		code = "alarm.cleared"
+	}
+	return events.Append(tx, devices.EventOf(c.device, t, code, payload))
 }
 
 func readValues(tx *store.Tx, column string, id models.ID, sealed models.Sealed) (map[string]string, error) {

@@ -107,7 +107,7 @@ async function resolvesConflict() {
   assert.equal(await drawer.getByLabel("姓名").inputValue(), "王大明", "what the person changed stays");
   await drawer.getByRole("button", { name: "保存" }).click();
   await page.getByRole("heading", { name: "王大明" }).waitFor();
-  await drawer.waitFor({ state: "hidden" });
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
 }
 
 /** A customer who did not pay, paid, and has forgotten the password. */

@@ -38,7 +38,7 @@ test: ## install what the tests need (MariaDB, Chromium, npm, xmllint) and run e
 	@./.ci/need xmllint libxml2-utils
 	@$(MAKE) --no-print-directory web
 	cd web-client && npm run --silent check
-	CGO_ENABLED=1 go test -race $(SQLITE_UNCHECKED) -timeout 15m -p 3 -parallel 3 ./...
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race $(SQLITE_UNCHECKED) -timeout 15m -p 2 -parallel 5 ./...
 
 soak: ## run what takes long: 50 crashes under traffic on both databases, the fuzz targets for ten minutes
 	@./.ci/need mariadbd mariadb-server

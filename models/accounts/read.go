@@ -74,20 +74,13 @@ func (r *Room) ByRef(ctx context.Context, ref Ref) (a *models.Account, err error
 }
 
 // ByIDs returns those of the accounts that exist in the regions in which the actor may read accounts, by id.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Account, error) {
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Account, err error) {
 	if err := models.Need(ctx, models.AccountRead); err != nil {
 		return nil, err
 	}
-	found := make(map[models.ID]*models.Account, len(ids))
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		var rows []*models.Account
-		if err := inScope(ctx, tx.DB.Where("id IN ?", ids)).Find(&rows).Error; err != nil {
-			return fmt.Errorf("read accounts: %w", err)
-		}
-		for _, a := range rows {
-			found[a.ID] = a
-		}
-		return nil
+	err = r.store.View(ctx, func(tx *store.Tx) error {
+		found, err = store.ByID(inScope(ctx, tx.DB), ids, func(row *models.Account) models.ID { return row.ID })
+		return err
 	})
 	return found, err
 }

@@ -100,20 +100,13 @@ func (r *Room) firstOfEach(ctx context.Context, p parent, ids []models.ID, state
 }
 
 // ByIDs returns the bindings that exist in the regions in which the actor may read devices.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Binding, error) {
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Binding, err error) {
 	if err := models.Need(ctx, models.DeviceRead); err != nil {
 		return nil, err
 	}
-	found := make(map[models.ID]*models.Binding, len(ids))
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		var rows []*models.Binding
-		if err := inScope(ctx, tx.DB.Where("id IN ?", ids)).Find(&rows).Error; err != nil {
-			return fmt.Errorf("read bindings: %w", err)
-		}
-		for _, row := range rows {
-			found[row.ID] = row
-		}
-		return nil
+	err = r.store.View(ctx, func(tx *store.Tx) error {
+		found, err = store.ByID(inScope(ctx, tx.DB), ids, func(row *models.Binding) models.ID { return row.ID })
+		return err
 	})
 	return found, err
 }

@@ -50,25 +50,15 @@ func (r *Room) List(ctx context.Context, states []models.JobState, p store.Page)
 }
 
 // ByIDs returns those of the config tasks that exist and that the actor may see. It needs DEVICE_READ.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.ConfigTask, error) {
-	byID := make(map[models.ID]*models.ConfigTask, len(ids))
-	if len(ids) == 0 {
-		return byID, nil
-	}
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.ConfigTask, err error) {
 	if err := models.Need(ctx, models.DeviceRead); err != nil {
 		return nil, err
 	}
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		var found []models.ConfigTask
-		if err := visible(tx).Where("id IN ?", ids).Find(&found).Error; err != nil {
-			return fmt.Errorf("read config tasks: %w", err)
-		}
-		for i := range found {
-			byID[found[i].ID] = &found[i]
-		}
-		return nil
+	err = r.store.View(ctx, func(tx *store.Tx) error {
+		found, err = store.ByID(visible(tx), ids, func(t *models.ConfigTask) models.ID { return t.ID })
+		return err
 	})
-	return byID, err
+	return found, err
 }
 
 // Progress counts the devices of each of the tasks, exactly, by two statements.

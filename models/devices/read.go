@@ -47,18 +47,12 @@ func (r *Room) ByRef(ctx context.Context, ref Ref) (*models.Device, error) {
 }
 
 // ByIDs returns those of the devices that exist and are in scope.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Device, error) {
-	var found []models.Device
-	if len(ids) > 0 {
-		if err := r.view(ctx, func(q *gorm.DB) error { return q.Where("id IN ?", ids).Find(&found).Error }); err != nil {
-			return nil, err
-		}
-	}
-	byID := make(map[models.ID]*models.Device, len(found))
-	for i := range found {
-		byID[found[i].ID] = &found[i]
-	}
-	return byID, nil
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Device, err error) {
+	err = r.view(ctx, func(q *gorm.DB) (err error) {
+		found, err = store.ByID(q, ids, func(d *models.Device) models.ID { return d.ID })
+		return err
+	})
+	return found, err
 }
 
 // view runs f on the devices that the actor may read.

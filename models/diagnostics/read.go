@@ -26,23 +26,15 @@ func (r *Room) ByDevice(ctx context.Context, deviceID models.ID, p store.Page) (
 }
 
 // ByIDs returns those of the diagnostics that exist and whose device is in scope.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Diagnostic, error) {
-	byID := make(map[models.ID]*models.Diagnostic, len(ids))
-	if len(ids) == 0 {
-		return byID, nil
-	}
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		var found []models.Diagnostic
-		if err := inScope(tx).Where("id IN ?", ids).Find(&found).Error; err != nil {
-			return fmt.Errorf("read diagnostics: %w", err)
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Diagnostic, err error) {
+	err = r.store.View(ctx, func(tx *store.Tx) (err error) {
+		found, err = store.ByID(inScope(tx), ids, func(t *models.Diagnostic) models.ID { return t.ID })
+		for _, t := range found {
+			show(t, tx.Now)
 		}
-		for i := range found {
-			show(&found[i], tx.Now)
-			byID[found[i].ID] = &found[i]
-		}
-		return nil
+		return err
 	})
-	return byID, err
+	return found, err
 }
 
 // inScope selects the diagnostics of the devices on which the actor may run some.

@@ -106,22 +106,15 @@ func (l *Log) Audited(ctx context.Context, f AuditFilter, first int, after strin
 }
 
 // AuditByIDs returns those of the entries that exist and are part of the chain. Errors as Audited.
-func (l *Log) AuditByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.AuditEntry, error) {
+func (l *Log) AuditByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.AuditEntry, err error) {
 	if err := mayAudit(ctx); err != nil {
 		return nil, err
 	}
-	var rows []*models.AuditEntry
-	err := l.store.View(ctx, func(tx *store.Tx) error {
-		return tx.DB.Where("id IN ? AND sequence IS NOT NULL", ids).Find(&rows).Error
+	err = l.store.View(ctx, func(tx *store.Tx) error {
+		found, err = store.ByID(tx.DB.Where("sequence IS NOT NULL"), ids, func(e *models.AuditEntry) models.ID { return e.ID })
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read audit entries: %w", err)
-	}
-	found := make(map[models.ID]*models.AuditEntry, len(rows))
-	for _, e := range rows {
-		found[e.ID] = e
-	}
-	return found, nil
+	return found, err
 }
 
 func mayAudit(ctx context.Context) error {

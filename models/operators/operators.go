@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store"
 )
@@ -190,7 +188,7 @@ func (r *Room) RolesByID(ctx context.Context, ids []models.ID) (found map[models
 // OperatorsByID returns those of the operators that exist. Who may see more than their names is the caller's to check (resolutions 61).
 func (r *Room) OperatorsByID(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Operator, err error) {
 	err = r.store.View(ctx, func(tx *store.Tx) error {
-		found, err = byID(tx, ids, func(o *models.Operator) models.ID { return o.ID })
+		found, err = store.ByID(tx.DB, ids, func(o *models.Operator) models.ID { return o.ID })
 		return err
 	})
 	return found, err
@@ -199,29 +197,14 @@ func (r *Room) OperatorsByID(ctx context.Context, ids []models.ID) (found map[mo
 // APIClientsByID returns those of the API clients that exist. Who may see more than their names is the caller's to check (resolutions 61).
 func (r *Room) APIClientsByID(ctx context.Context, ids []models.ID) (found map[models.ID]*models.APIClient, err error) {
 	err = r.store.View(ctx, func(tx *store.Tx) error {
-		found, err = byID(tx, ids, func(c *models.APIClient) models.ID { return c.ID })
+		found, err = store.ByID(tx.DB, ids, func(c *models.APIClient) models.ID { return c.ID })
 		return err
 	})
 	return found, err
 }
 
 func rolesByID(tx *store.Tx, ids []models.ID) (map[models.ID]*models.Role, error) {
-	return byID(tx, ids, func(r *models.Role) models.ID { return r.ID })
-}
-
-func byID[T any](tx *store.Tx, ids []models.ID, id func(*T) models.ID) (map[models.ID]*T, error) {
-	found := make(map[models.ID]*T, len(ids))
-	if len(ids) == 0 {
-		return found, nil
-	}
-	rows, err := gorm.G[T](tx.DB).Where("id IN ?", ids).Find(tx.Context())
-	if err != nil {
-		return nil, fmt.Errorf("read %T by id: %w", *new(T), err)
-	}
-	for i := range rows {
-		found[id(&rows[i])] = &rows[i]
-	}
-	return found, nil
+	return store.ByID(tx.DB, ids, func(r *models.Role) models.ID { return r.ID })
 }
 
 // unique drops repeated values and keeps the order; never nil.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"gorm.io/gorm"
-
 	"github.com/softacs/softacs/models"
 	"github.com/softacs/softacs/models/store"
 )
@@ -37,23 +35,13 @@ func (r *Room) List(ctx context.Context, f Filter, p store.Page) (page store.Sli
 }
 
 // ByIDs returns those of the packages that exist. It needs UPGRADE_READ.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Package, error) {
-	byID := make(map[models.ID]*models.Package, len(ids))
-	if len(ids) == 0 {
-		return byID, nil
-	}
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Package, err error) {
 	if err := models.Need(ctx, models.UpgradeRead); err != nil {
 		return nil, err
 	}
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		found, err := gorm.G[models.Package](tx.DB).Where("id IN ?", ids).Find(ctx)
-		for i := range found {
-			byID[found[i].ID] = &found[i]
-		}
+	err = r.store.View(ctx, func(tx *store.Tx) error {
+		found, err = store.ByID(tx.DB, ids, func(p *models.Package) models.ID { return p.ID })
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read packages: %w", err)
-	}
-	return byID, nil
+	return found, err
 }

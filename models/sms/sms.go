@@ -191,21 +191,14 @@ func (r *Room) ByAccount(ctx context.Context, account models.ID, page store.Page
 }
 
 // ByIDs returns the messages that exist in the regions in which the actor may read accounts.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.SmsMessage, error) {
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.SmsMessage, err error) {
 	if err := models.Need(ctx, models.AccountRead); err != nil {
 		return nil, err
 	}
-	found := make(map[models.ID]*models.SmsMessage, len(ids))
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		var rows []*models.SmsMessage
-		q := store.InScope(tx.DB.Where("id IN ?", ids), "region", models.ActorFrom(ctx).Scope(models.AccountRead))
-		if err := q.Find(&rows).Error; err != nil {
-			return fmt.Errorf("read messages: %w", err)
-		}
-		for _, row := range rows {
-			found[row.ID] = row
-		}
-		return nil
+	err = r.store.View(ctx, func(tx *store.Tx) error {
+		q := store.InScope(tx.DB, "region", models.ActorFrom(ctx).Scope(models.AccountRead))
+		found, err = store.ByID(q, ids, func(m *models.SmsMessage) models.ID { return m.ID })
+		return err
 	})
 	return found, err
 }

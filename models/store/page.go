@@ -94,6 +94,22 @@ func List[T any](tx *Tx, q *gorm.DB, k Keyset, p Page, key func(*T) (any, models
 	return s, nil
 }
 
+// ByID returns those of the rows of q that have one of the ids. No id is no statement.
+func ByID[T any](q *gorm.DB, ids []models.ID, id func(*T) models.ID) (map[models.ID]*T, error) {
+	found := make(map[models.ID]*T, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	var rows []T
+	if err := q.Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read %T by id: %w", *new(T), err)
+	}
+	for i := range rows {
+		found[id(&rows[i])] = &rows[i]
+	}
+	return found, nil
+}
+
 func (p position) value() any {
 	if p.Text != nil {
 		return *p.Text

@@ -62,23 +62,15 @@ func (r *Room) list(ctx context.Context, column string, id models.ID, state *mod
 }
 
 // ByIDs returns those of the tasks that exist and whose device is in scope.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Task, error) {
-	byID := make(map[models.ID]*models.Task, len(ids))
-	if len(ids) == 0 {
-		return byID, nil
-	}
-	err := r.store.View(ctx, func(tx *store.Tx) error {
-		var found []models.Task
-		if err := inScope(tx).Where("id IN ?", ids).Find(&found).Error; err != nil {
-			return fmt.Errorf("read tasks: %w", err)
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Task, err error) {
+	err = r.store.View(ctx, func(tx *store.Tx) (err error) {
+		found, err = store.ByID(inScope(tx), ids, func(t *models.Task) models.ID { return t.ID })
+		for _, t := range found {
+			show(t, tx.Now)
 		}
-		for i := range found {
-			show(&found[i], tx.Now)
-			byID[found[i].ID] = &found[i]
-		}
-		return nil
+		return err
 	})
-	return byID, err
+	return found, err
 }
 
 // inScope selects the tasks of the devices that the actor may read.

@@ -102,23 +102,16 @@ func (r *Room) List(ctx context.Context) (list []models.Webhook, err error) {
 }
 
 // ByIDs returns those of the webhooks that exist and that the actor may administer. It needs WEBHOOK_ADMIN.
-func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (map[models.ID]*models.Webhook, error) {
+func (r *Room) ByIDs(ctx context.Context, ids []models.ID) (found map[models.ID]*models.Webhook, err error) {
 	if err := models.Need(ctx, models.WebhookAdmin); err != nil {
 		return nil, err
 	}
-	var rows []models.Webhook
-	err := r.store.View(ctx, func(tx *store.Tx) error {
+	err = r.store.View(ctx, func(tx *store.Tx) error {
 		where, args := visible(tx)
-		return tx.DB.Where("id IN ?", ids).Where(where, args...).Find(&rows).Error
+		found, err = store.ByID(tx.DB.Where(where, args...), ids, func(w *models.Webhook) models.ID { return w.ID })
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read webhooks: %w", err)
-	}
-	byID := make(map[models.ID]*models.Webhook, len(rows))
-	for i := range rows {
-		byID[rows[i].ID] = &rows[i]
-	}
-	return byID, nil
+	return found, err
 }
 
 // Deliveries lists the attempts of a webhook that are kept, newest first. Webhooks that the actor may not administer have none.
